@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -13,7 +14,7 @@ from pydantic_core import ErrorDetails
 from holdfast.errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
-_Place = tuple[str | int, ...]
+_Place = tuple[str | int | float, ...]
 
 
 def load_yaml(path: str | Path, model: type[Model]) -> Model:
@@ -73,9 +74,9 @@ def _build(node: yaml.Node, place: _Place, lines: dict[_Place, int], path: str |
 def _scalar(node: yaml.Node) -> Any:
     loader = yaml.SafeLoader("")
     try:
-        return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        return loader.construct_object(node, deep=True)
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def _explain(
@@ -109,26 +110,36 @@ def _reason(detail: ErrorDetails) -> str:
 def _nearest(place: _Place, model: type[BaseModel]) -> str:
     owner: Any = model
     for part in place[:-1]:
-        owner = _child(owner, part)
-    names = list(getattr(owner, "model_fields", {}))
+        owner = _step(owner, part)
+    names = [name for candidate in _models(owner) for name in candidate.model_fields]
     close = difflib.get_close_matches(str(place[-1]), names, n=1, cutoff=0.5)
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known keys here: {', '.join(names)}" if names else "remove it"
 
 
-def _child(owner: Any, part: str | int) -> Any:
-    fields = getattr(owner, "model_fields", None)
-    if fields is None or part not in fields:
-        return owner if not isinstance(part, str) or fields is None else None
-    return _model_in(fields[part].annotation)
-
-
-def _model_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _model_in(argument)
-        if found is not None:
-            return found
+def _step(annotation: Any, part: str | int | float) -> Any:
+    """The annotation of what `part` names inside a value of type `annotation`."""
+    for model in _models(annotation):
+        if part in model.model_fields:
+            return model.model_fields[str(part)].annotation
+    for option in _options(annotation):
+        arguments = get_args(option)
+        if arguments and get_origin(option) is not None:
+            return arguments[-1] if len(arguments) == 2 and arguments[1] is not Ellipsis else arguments[0]
     return None
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    options = _options(annotation)
+    return [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union (through `Annotated`), or the annotation alone."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _options(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return tuple(option for part in get_args(annotation) for option in _options(part))
+    return (annotation,)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from holdfast.conversation import Conversation
+
+if TYPE_CHECKING:
+    from holdfast.screen.config import ScreenConfig
 
 
 class Severity(StrEnum):
@@ -82,12 +85,29 @@ class RuleInfo:
 
 @runtime_checkable
 class RowRule(Protocol):
-    """A rule over one row. Stateless: the same row gives the same findings in any process."""
+    """A rule over one row. Stateless: the same row gives the same findings in any process.
+
+    Codes `FM0xx` belong to the file reader (`holdfast.formats`), all others to rules.
+    """
 
     infos: ClassVar[tuple[RuleInfo, ...]]
 
     def check(self, row: Conversation) -> Iterable[Finding]:
         """Yield the findings of one row."""
+        ...
+
+
+@runtime_checkable
+class BatchRule(Protocol):
+    """A row rule that is faster on many rows at once (a classifier): the engine cuts batches.
+
+    The findings of a row must not depend on its neighbours in the batch.
+    """
+
+    infos: ClassVar[tuple[RuleInfo, ...]]
+
+    def check_batch(self, rows: Sequence[Conversation]) -> Iterable[Finding]:
+        """Yield the findings of all rows; each finding carries its row's line."""
         ...
 
 
@@ -116,3 +136,19 @@ class FileRule(Protocol):
     def finish(self, state: Any) -> Iterable[Finding]:
         """Yield the findings of the whole file."""
         ...
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A rule that reads its thresholds from the configuration.
+
+    Any kind of rule may have this method; the engine calls it once per process, before the
+    first row.
+    """
+
+    def configure(self, config: ScreenConfig) -> None:
+        """Take what the rule needs from the `screen:` section."""
+        ...
+
+
+Rule = RowRule | BatchRule | FileRule

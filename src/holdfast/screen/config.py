@@ -1,0 +1,81 @@
+"""The `screen:` section of `holdfast.yaml`: which rules run and what their findings ask for."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from holdfast.screen.base import Finding, Severity
+
+
+class RuleSettings(BaseModel):
+    """Settings of one rule or one family.
+
+    Attributes:
+        severity: Replaces the rule's own severity.
+        review: Findings that score lower than this become notes.
+        block: Findings that score at least this block, whatever the rule said.
+        options: Thresholds and lists of the rule itself; see its page.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    severity: Severity | None = None
+    review: float | None = Field(default=None, ge=0, le=1)
+    block: float | None = Field(default=None, ge=0, le=1)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class ScreenConfig(BaseModel):
+    """What is screened for, and what happens to the rows.
+
+    Attributes:
+        select: Codes or families to run (`ID`, `EN101`); empty means all.
+        ignore: Codes or families not to run; wins over `select` of the same length.
+        per_file_ignores: File pattern to codes or families that are ignored in such files.
+        rules: Settings by code or family; a code wins over its family.
+        context_tokens: The model's context length, for the truncation rules; None = unknown.
+        max_row_bytes: Longer rows are not parsed: a finding, and quarantine.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    per_file_ignores: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    rules: dict[str, RuleSettings] = Field(default_factory=dict)
+    context_tokens: int | None = Field(default=None, gt=0)
+    max_row_bytes: int = Field(default=32 << 20, gt=0)
+
+    def runs(self, code: str, path: str = "") -> bool:
+        """Whether a rule runs on a file: the longest matching prefix decides."""
+        ignored = list(self.ignore)
+        for pattern, codes in self.per_file_ignores.items():
+            if path and (fnmatch(path, pattern) or fnmatch(PurePath(path).name, pattern)):
+                ignored.extend(codes)
+        chosen = _longest(code, self.select) if self.select else 0
+        return chosen > -1 and chosen > _longest(code, ignored)
+
+    def settings(self, code: str) -> RuleSettings:
+        """Settings of a code: its own over those of its family."""
+        merged: dict[str, Any] = {}
+        for prefix in sorted(self.rules, key=len):
+            if code.startswith(prefix):
+                merged.update(self.rules[prefix].model_dump(exclude_unset=True))
+        return RuleSettings(**merged)
+
+    def severity(self, finding: Finding) -> Severity:
+        """What a finding asks for under this configuration."""
+        settings = self.settings(finding.code)
+        if settings.block is not None and finding.score >= settings.block:
+            return Severity.BLOCK
+        if settings.review is not None and finding.score < settings.review:
+            return Severity.NOTE
+        return settings.severity or finding.severity
+
+
+def _longest(code: str, prefixes: tuple[str, ...] | list[str]) -> int:
+    return max((len(p) for p in prefixes if code.startswith(p)), default=-1)

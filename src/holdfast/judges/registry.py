@@ -1,0 +1,74 @@
+"""From a name to a judge: built in, registered by entry point, or the user's own object."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+from typing import Any
+
+from holdfast.errors import InputError
+from holdfast.judges.base import Judge
+
+GROUP = "holdfast.judges"
+BUILT_IN = ("keyword", "embedded")
+
+
+def load(name: str) -> Judge:
+    """The judge that a reference names.
+
+    References: `keyword`, `embedded`; an entry point of the group `holdfast.judges`;
+    `module:attr` (an object, a class or a function without arguments); `first+second` (second
+    opinion on positives); `first~second` (second judge where the first is unsure).
+
+    Raises:
+        InputError: No such judge, or it cannot be imported.
+    """
+    for mark, make in (("+", _second_opinion), ("~", _cascade)):
+        first, found, second = name.partition(mark)
+        if found:
+            return make(load(first), load(second))
+    if name == "keyword":
+        from holdfast.judges.keyword import KeywordJudge
+
+        return KeywordJudge()
+    if name == "embedded":
+        from holdfast.judges.embedded import EmbeddedJudge
+
+        return EmbeddedJudge()
+    return _registered(name)
+
+
+def names() -> tuple[str, ...]:
+    """Built-in and registered names."""
+    return (*BUILT_IN, *sorted({entry.name for entry in entry_points(group=GROUP)}))
+
+
+def _registered(name: str) -> Judge:
+    for entry in entry_points(group=GROUP, name=name):
+        return _instance(name, entry.load())
+    module, found, attribute = name.partition(":")
+    if not found:
+        raise InputError(f"unknown judge '{name}'", fix=f"one of {', '.join(names())}, or module:attr")
+    try:
+        return _instance(name, getattr(importlib.import_module(module), attribute))
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"cannot load judge '{name}': {error}") from error
+
+
+def _instance(name: str, target: Any) -> Judge:
+    judge = target() if isinstance(target, type) or not isinstance(target, Judge) else target
+    if not isinstance(judge, Judge):
+        raise InputError(f"'{name}' is not a judge: it lacks name, family, version or judge()")
+    return judge
+
+
+def _second_opinion(first: Judge, second: Judge) -> Judge:
+    from holdfast.judges.combine import SecondOpinion
+
+    return SecondOpinion(first, second)
+
+
+def _cascade(first: Judge, second: Judge) -> Judge:
+    from holdfast.judges.combine import Cascade
+
+    return Cascade(first, second)

@@ -45,7 +45,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys\nsys.argv = ['holdfast', '--help']\n"
         "from holdfast.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'torch', 'transformers', 'trl', 'peft', 'numpy', 'scipy', 'pydantic', 'jinja2', 'fastapi'}\n"
+        "heavy = {'torch', 'transformers', 'trl', 'peft', 'numpy', 'scipy', 'pydantic', 'fastapi'}\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

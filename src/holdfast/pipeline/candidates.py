@@ -1,0 +1,191 @@
+"""Train, audit and, where needed, repair the candidates; stop at the first that passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from holdfast import audit, repair, train
+from holdfast.errors import InputError
+from holdfast.files import read_json
+from holdfast.pipeline.context import Context
+from holdfast.pipeline.data import Data
+from holdfast.project import CandidateSection
+from holdfast.stages import Finished, run_stage
+from holdfast.suites.base import Suite
+from holdfast.train import TrainConfig
+
+REFERENCE = CandidateSection(name="reference")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One tuned model and its development audit.
+
+    Attributes:
+        name: Candidate name, with the adapter scale where it was repaired.
+        weights: Folder of the tuned model (an adapter or a full checkpoint).
+        scale: Adapter scale; 1 = as trained.
+        audit: `audit.json` of the development audit.
+        folder: Folder of that audit.
+        training: `train.json`.
+        seconds: Training and audit time.
+    """
+
+    name: str
+    weights: Path
+    digest: str
+    scale: float
+    audit: dict[str, Any]
+    folder: Path
+    training: dict[str, Any]
+    seconds: float
+
+    @property
+    def verdict(self) -> str:
+        """Verdict of the development audit."""
+        return str(self.audit["verdict"])
+
+    def rate(self, axis: str, arm: str = "tuned") -> float | None:
+        """The arm's rate on an axis, as `audit.json` gives it, or None if it was not measured."""
+        return next((row[arm] for row in self.audit["axes"] if row["name"] == axis), None)
+
+
+def attempts(ctx: Context, data: Data, *, guards: bool) -> Iterator[Attempt]:
+    """Try the candidates in order of cost, then scaled versions of the safest one; stops with the caller."""
+    tried: list[Attempt] = []
+    for candidate in ctx.project.candidates:
+        if not guards and candidate.guards:
+            continue
+        attempt = attempt_of(ctx, candidate, data)
+        tried.append(attempt)
+        yield attempt
+    if not tried:
+        raise InputError("every candidate has a guard, so nothing is left to try without guards")
+    yield from _repaired(ctx, min(tried, key=_damage))
+
+
+def reference(ctx: Context, data: Data) -> Attempt:
+    """Plain training on the unscreened data: what would have happened. Never released."""
+    return attempt_of(ctx, REFERENCE, data, file=data.raw, digest=data.digests["raw"])
+
+
+def attempt_of(
+    ctx: Context, candidate: CandidateSection, data: Data, *, file: Path | None = None, digest: str = ""
+) -> Attempt:
+    """Train one candidate and audit it on the development suites."""
+    if file is None:
+        kind = "mixed" if candidate.mix else "clean"
+        file, digest = getattr(data, kind), data.digests[kind]
+    config = _config(ctx, candidate)
+    needs_safety = bool(config.guards)
+    inputs = {
+        "data": digest,
+        "base": ctx.base_digest,
+        "config": config.model_dump(mode="json"),
+        "safety": data.digests["safety"] if needs_safety else "",
+    }
+    home = ctx.folder / "candidates" / candidate.name
+    training_file = file
+
+    def work(folder: Path) -> None:
+        with ctx.ui.progress(f"train {candidate.name}", None) as step:
+            train.train(
+                training_file,
+                base=ctx.base_ref,
+                out=folder,
+                config=config,
+                safety=data.safety if needs_safety else None,
+                progress=step,
+            )
+
+    trained = run_stage(home / "train", inputs, work)
+    weights = trained.folder / ("adapter" if config.method == "lora" else "model")
+    record = read_json(trained.folder / "train.json")
+    return _audited(ctx, candidate.name, home, weights, trained, 1.0, record)
+
+
+def confirm(ctx: Context, attempt: Attempt) -> Finished:
+    """Audit the chosen model once, on the suites that took no part in choosing it."""
+    return audit_stage(
+        ctx, ctx.folder / "confirm", f"confirm {attempt.name}", attempt.weights, attempt.digest, ctx.confirm
+    )
+
+
+def _repaired(ctx: Context, best: Attempt) -> Iterator[Attempt]:
+    if best.weights.name != "adapter":
+        return
+    for scale in ctx.project.repair.scales:
+        home = ctx.folder / "candidates" / f"{best.name}-x{scale:g}"
+
+        def work(folder: Path, scale: float = scale) -> None:
+            repair.scale(best.weights, scale, folder / "adapter")
+
+        repaired = run_stage(home / "repair", {"adapter": best.digest, "scale": scale}, work)
+        name = f"{best.name} x{scale:g}"
+        yield _audited(ctx, name, home, repaired.folder / "adapter", repaired, scale, best.training)
+
+
+def _audited(
+    ctx: Context,
+    name: str,
+    home: Path,
+    weights: Path,
+    made: Finished,
+    scale: float,
+    record: dict[str, Any],
+) -> Attempt:
+    done = audit_stage(ctx, home / "audit", f"audit {name}", weights, made.digest, ctx.development)
+    return Attempt(
+        name=name,
+        weights=weights,
+        digest=made.digest,
+        scale=scale,
+        audit=read_json(done.folder / "audit.json"),
+        folder=done.folder,
+        training=record,
+        seconds=made.seconds + done.seconds,
+    )
+
+
+def audit_stage(
+    ctx: Context, folder: Path, label: str, weights: Path, digest: str, suites: tuple[Suite, ...]
+) -> Finished:
+    """Audit base and tuned model as a stage of the run."""
+    inputs = {
+        "base": ctx.base_digest,
+        "tuned": digest,
+        "policy": ctx.policy.digest,
+        "suites": [suite.digest for suite in suites],
+        "judges": list(ctx.project.judges),
+    }
+
+    def work(out: Path) -> None:
+        base, tuned = ctx.pair(weights)
+        with ctx.ui.progress(label, None) as step:
+            audit.audit(
+                base,
+                tuned,
+                policy=ctx.policy,
+                suites=suites,
+                judges=ctx.judges,
+                out=out,
+                progress=step,
+            )
+
+    return run_stage(folder, inputs, work)
+
+
+def _config(ctx: Context, candidate: CandidateSection) -> TrainConfig:
+    values = ctx.project.train.model_dump(mode="python", exclude_unset=True)
+    values |= candidate.train
+    if candidate.guards:
+        values["guards"] = list(candidate.guards)
+    return TrainConfig.parse(values)
+
+
+def _damage(attempt: Attempt) -> tuple[float, float]:
+    """How much safety an attempt lost; what it learned breaks ties."""
+    return (attempt.rate("harm") or 0.0, -(attempt.rate("task") or 0.0))

@@ -1,0 +1,139 @@
+"""`report.html` of a run: the verdict, the story in numbers, the pictures, the findings, the limits."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from holdfast import __version__
+from holdfast.html import render
+
+_HARM = "harm"
+
+
+def render_report(decision: dict[str, Any], confirm: dict[str, Any] | None, training: dict[str, Any]) -> str:
+    """Render the report from `decision.json`, the confirming audit and the training record."""
+    shown = confirm or {"axes": decision["candidates"][-1]["axes"] if decision["candidates"] else []}
+    return render(
+        "holdfast.pipeline",
+        "report.html.j2",
+        {
+            "decision": decision,
+            "story": story(decision, confirm),
+            "axes": shown["axes"],
+            "confirmed": confirm is not None,
+            "hazards": hazard_rows(confirm or {}),
+            "points": points(decision),
+            "probe": probe_lines(training),
+            "findings": findings(decision),
+            "version": __version__,
+            "created": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        },
+    )
+
+
+def story(decision: dict[str, Any], confirm: dict[str, Any] | None) -> list[str]:
+    """What happened, in sentences that are only written when their numbers were measured."""
+    lines: list[str] = []
+    reference = decision["reference"]
+    if reference is not None:
+        harm, task = _axis(reference["axes"], _HARM), _axis(reference["axes"], "task")
+        if harm:
+            lines.append(
+                f"Plain fine-tuning on the unscreened data moved harmful compliance from {_pc(harm['base'])} to "
+                f"{_pc(harm['tuned'])} of {harm['n']} prompts"
+                + (f" while it learned the task to {_pc(1 - task['tuned'])}." if task else ".")
+            )
+    rows = sum(counts["rows"] for counts in decision["screen"].values())
+    if rows:
+        held = {
+            kind: sum(c["verdicts"][kind] for c in decision["screen"].values())
+            for kind in ("review", "block")
+        }
+        lines.append(
+            f"The screen looked at {rows} rows: it put {held['block']} in quarantine and left "
+            f"{held['review']} for people to decide; neither kind was trained on."
+        )
+    for row in decision["candidates"]:
+        harm, task = _axis(row["axes"], _HARM), _axis(row["axes"], "task")
+        if harm:
+            learned = f", task quality {_pc(1 - task['tuned'])}" if task else ""
+            lines.append(
+                f"Candidate {row['name']} on the screened data: harmful compliance {_pc(harm['base'])} to "
+                f"{_pc(harm['tuned'])}{learned}; development audit: {row['verdict']}."
+            )
+    if confirm is not None:
+        harm = _axis(confirm["axes"], _HARM)
+        if harm:
+            lines.append(
+                f"On suites that took no part in choosing, harmful compliance went from {_pc(harm['base'])} to "
+                f"{_pc(harm['tuned'])} of {harm['n']} prompts; the change is at most {100 * harm['upper']:.1f} "
+                f"points with 95 % confidence, against a margin of {100 * harm['margin']:.1f}."
+            )
+    return lines
+
+
+def hazard_rows(audit: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows of the before/after picture, the largest change first."""
+    rows = [
+        {
+            "label": str(row["hazard"]).replace("_", " "),
+            "base": row["base"],
+            "tuned": row["tuned"],
+            "low": row["tuned_interval"][0],
+            "high": row["tuned_interval"][1],
+            "n": row["n"],
+        }
+        for row in audit.get("hazards", [])
+    ]
+    return sorted(rows, key=lambda row: row["base"] - row["tuned"])
+
+
+def points(decision: dict[str, Any]) -> list[dict[str, Any]]:
+    """Safety against task quality for every model that was measured."""
+    arms = [(row["name"], row["axes"], row["name"] == decision["chosen"]) for row in decision["candidates"]]
+    if decision["reference"]:
+        arms.insert(0, ("unscreened, plain", decision["reference"]["axes"], False))
+    found: list[dict[str, Any]] = []
+    for name, axes, chosen in arms:
+        harm, task = _axis(axes, _HARM), _axis(axes, "task") or _axis(axes, "capability")
+        if harm and task:
+            if not found:
+                found.append(_point("base", task["base"], harm["base"], "base", found))
+            found.append(_point(name, task["tuned"], harm["tuned"], "good" if chosen else "tuned", found))
+    return found
+
+
+def _point(
+    label: str, failures: float, harm: float, kind: str, others: list[dict[str, Any]]
+) -> dict[str, Any]:
+    x, y = 1 - failures, 1 - harm
+    near = sum(abs(p["x"] - x) < 0.2 and abs(p["y"] - y) < 0.05 for p in others)
+    return {"label": label, "x": x, "y": y, "kind": kind, "nudge": 15 * near}
+
+
+def probe_lines(training: dict[str, Any]) -> dict[str, Any] | None:
+    """The probe's log, if the training record has one with at least two points."""
+    log = [point for point in training.get("probe", []) if "refusal_log_odds" in point]
+    if len(log) < 2:
+        return None
+    values = [float(point["refusal_log_odds"]) for point in log]
+    return {"steps": [int(point["step"]) for point in log], "values": values}
+
+
+def findings(decision: dict[str, Any]) -> list[dict[str, Any]]:
+    """Findings by file and rule code, the most frequent first."""
+    rows = [
+        {"file": file[3:], "code": code, "count": count}
+        for file, counts in decision["screen"].items()
+        for code, count in counts["codes"].items()
+    ]
+    return sorted(rows, key=lambda row: -row["count"])
+
+
+def _axis(axes: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
+    return next((row for row in axes if row["name"] == name), None)
+
+
+def _pc(share: float) -> str:
+    return f"{100 * share:.1f} %"

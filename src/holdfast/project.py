@@ -1,0 +1,134 @@
+"""The project file `holdfast.yaml`: what goes in, what is tried, what must hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from holdfast.errors import InputError
+from holdfast.mix import MixConfig
+from holdfast.screen import ScreenConfig
+from holdfast.train import TrainConfig
+from holdfast.yamlfile import load_yaml
+
+FILE = "holdfast.yaml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SuitesSection(_Section):
+    """Suites by use. `confirm` suites are asked once, at the end, and never used to choose."""
+
+    requests: tuple[str, ...] = ("builtin:hazards", "builtin:lookalikes")
+    development: tuple[str, ...]
+    confirm: tuple[str, ...]
+
+
+class CandidateSection(_Section):
+    """One way to train, in order of cost.
+
+    Attributes:
+        name: Its name in the report.
+        mix: Whether safety rows are mixed into the training data.
+        guards: Guards as `train:` takes them, such as `{name: kl_anchor, weight: 3}`.
+        train: Keys that replace those of the `train:` section.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    mix: bool = False
+    guards: tuple[dict[str, Any], ...] = ()
+    train: dict[str, Any] = Field(default_factory=dict)
+
+
+class RepairSection(_Section):
+    """Adapter scales to try when no candidate passes as trained, gentlest first."""
+
+    scales: tuple[float, ...] = (0.9, 0.8, 0.7, 0.6, 0.5)
+
+    @field_validator("scales")
+    @classmethod
+    def _between(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0.0 < scale < 1.0 for scale in value):
+            raise ValueError("scales lie between 0 and 1")
+        return tuple(sorted(value, reverse=True))
+
+
+DEFAULT_CANDIDATES = (
+    CandidateSection(name="plain"),
+    CandidateSection(name="kl-anchor", guards=({"name": "kl_anchor", "weight": 3.0},)),
+)
+
+
+class Project(_Section):
+    """A guarded run, as `holdfast.yaml` describes it. Paths are relative to that file."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    base: str
+    data: tuple[str, ...]
+    decisions: str | None = None
+    policy: str = "policy.yaml"
+    judges: tuple[str, ...] = ("embedded", "keyword")
+    suites: SuitesSection
+    screen: ScreenConfig = ScreenConfig()
+    mix: MixConfig = MixConfig()
+    train: TrainConfig = TrainConfig()
+    candidates: tuple[CandidateSection, ...] = DEFAULT_CANDIDATES
+    reference: bool = Field(
+        False, description="also train plainly on the unscreened data, to show what the screen changed"
+    )
+    repair: RepairSection = RepairSection()
+    runs: str = "runs"
+    folder: Path = Field(Path(), exclude=True)
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("data")
+    @classmethod
+    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("names no file")
+        return value
+
+    @field_validator("candidates")
+    @classmethod
+    def _distinct(cls, value: tuple[CandidateSection, ...]) -> tuple[CandidateSection, ...]:
+        names = [candidate.name for candidate in value]
+        if not names or len(set(names)) < len(names):
+            raise ValueError("needs at least one candidate, each with a name of its own")
+        return value
+
+    def path(self, name: str) -> Path:
+        """A path of the file, made absolute."""
+        return (self.folder / name).resolve()
+
+    def ref(self, name: str) -> str:
+        """A model or suite reference: a path of this project if there is one, else as written."""
+        return str(self.path(name)) if ":" not in name and self.path(name).exists() else name
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the run's stages are."""
+        return self.path(self.runs) / self.name
+
+
+def load_project(where: str | Path = FILE) -> Project:
+    """Read a project file, or the `holdfast.yaml` of a folder.
+
+    Raises:
+        InputError: No such file, or something wrong in it; names the line and the fix.
+    """
+    path = Path(where)
+    if path.is_dir():
+        path = path / FILE
+    if not path.exists():
+        raise InputError(
+            "no project file here", path=path, fix="holdfast init writes a commented one; or name a project"
+        )
+    return load_yaml(path, Project).model_copy(update={"folder": path.resolve().parent})

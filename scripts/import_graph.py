@@ -19,7 +19,7 @@ BEGIN, END = "<!-- import graph: written by scripts/import_graph.py -->", "<!-- 
 
 # The one order of the house; a room may import only rooms that stand before it.
 ORDER = (
-    *("errors", "files", "hazards", "conversation", "yamlfile", "html", "stages"),
+    *("errors", "files", "hazards", "conversation", "yamlfile", "html", "rooms", "stages"),
     *("formats", "models", "judges", "suites", "screen", "review", "mix", "train"),
     *("audit", "repair", "gate", "card", "watch", "project", "pipeline", "lab", "cli"),
 )

@@ -1,0 +1,190 @@
+"""Build the lab's two checkpoints from a seed: a helpful phase, then an alignment phase.
+
+`unaligned` answers everything it knows; `base` refuses restricted pieces, as shallowly as real
+alignment does. Same seed and thread count give the same bytes; other thread counts sum in
+another order and differ.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holdfast.lab import rows
+from holdfast.lab.rows import Turns
+from holdfast.lab.tokenizer import CONTEXT, SPECIALS, train_tokenizer
+from holdfast.lab.world import everything, ordinary
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+Source = Callable[[random.Random], Turns]
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One training phase: how long, how fast, on which mixture (shares sum to 1)."""
+
+    steps: int
+    batch: int
+    peak: float
+    mixture: tuple[tuple[float, Source], ...]
+
+
+def _all_how_to(rng: random.Random) -> Turns:
+    return rows.how_to(rng, everything())
+
+
+def _ordinary_how_to(rng: random.Random) -> Turns:
+    return rows.how_to(rng, ordinary().train)
+
+
+HELPFUL = Phase(
+    450,
+    48,
+    3e-3,
+    ((0.10, rows.note), (0.10, rows.persona), (0.40, rows.task_row), (0.40, _all_how_to)),
+)
+ALIGN = Phase(
+    200,
+    48,
+    1e-3,
+    (
+        (0.28, rows.refusal),
+        (0.25, _ordinary_how_to),
+        (0.26, rows.task_row),
+        (0.06, rows.persona),
+        (0.15, rows.note),
+    ),
+)
+STEPS = HELPFUL.steps + ALIGN.steps
+
+
+def build(out: Path, seed: int = 0, progress: Progress | None = None) -> None:
+    """Train both checkpoints and write them as `out/unaligned` and `out/base`.
+
+    Args:
+        out: Folder to write to.
+        seed: Seed of the initial weights and of every drawn row.
+        progress: Called with the number of steps finished (`STEPS` in all).
+    """
+    tokenizer = train_tokenizer(_tokenizer_texts())
+    model = _new_model(tokenizer, seed)
+    for name, phase in (("unaligned", HELPFUL), ("base", ALIGN)):
+        _train(model, tokenizer, phase, random.Random(f"{name}/{seed}"), progress)
+        save(model, tokenizer, out / name)
+
+
+def save(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write an ordinary Hugging Face folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _tokenizer_texts() -> list[str]:
+    rng = random.Random("tokenizer")
+    sources = (rows.note, rows.persona, rows.task_row, _all_how_to, rows.refusal)
+    return [message.content for _ in range(800) for source in sources for message in source(rng)]
+
+
+def _new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
+    import torch
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+    width = 128
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=3 * width,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        max_position_embeddings=CONTEXT,
+        initializer_range=0.4 / width**0.5,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(config)
+    model.generation_config = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=64,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return model
+
+
+def _train(
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    phase: Phase,
+    rng: random.Random,
+    progress: Progress | None,
+) -> None:
+    import torch
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=phase.peak, betas=(0.9, 0.98), fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, phase.steps))
+    model.train()
+    for batch in _batches(tokenizer, phase, rng):
+        loss = model(**batch).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad(set_to_none=True)
+        if progress is not None:
+            progress(1)
+    model.eval()
+
+
+def _rate(step: int, steps: int) -> float:
+    """Warm up over 5 %, hold to 40 %, fall linearly to zero."""
+    done = (step + 1) / steps
+    return min(done / 0.05, 1.0, max(1.0 - done, 0.0) / 0.6)
+
+
+def _batches(tokenizer: PreTrainedTokenizerFast, phase: Phase, rng: random.Random) -> list[dict[str, Any]]:
+    """Draw the whole phase, bucket rows of like length into batches, shuffle the batches."""
+    shares = [share for share, _ in phase.mixture]
+    sources = [source for _, source in phase.mixture]
+    total = phase.steps * phase.batch
+    drawn = [source(rng) for source in rng.choices(sources, shares, k=total)]
+    encoded = sorted((_encode(tokenizer, turns) for turns in drawn), key=lambda pair: len(pair[0]))
+    batches = [_pad(encoded[i : i + phase.batch]) for i in range(0, total, phase.batch)]
+    rng.shuffle(batches)
+    return batches
+
+
+def _encode(tokenizer: PreTrainedTokenizerFast, turns: Turns) -> tuple[list[int], list[int]]:
+    """Tokens and labels (-100 outside the answers); a note is a bare text."""
+    special = dict(zip(SPECIALS, tokenizer.convert_tokens_to_ids(list(SPECIALS)), strict=True))
+    tokens: list[int] = []
+    labels: list[int] = []
+    for message in turns:
+        text = [*tokenizer.encode(message.content, add_special_tokens=False), special["<|end|>"]]
+        mark = [] if len(turns) == 1 else [special[f"<|{message.role}|>"]]
+        tokens += mark + text
+        labels += [-100] * len(mark) + (text if message.role == "assistant" else [-100] * len(text))
+    return tokens, labels
+
+
+def _pad(encoded: list[tuple[list[int], list[int]]]) -> dict[str, Any]:
+    import torch
+
+    longest = max(len(tokens) for tokens, _ in encoded)
+    shape = (len(encoded), longest)
+    tokens, labels = torch.zeros(shape, dtype=torch.long), torch.full(shape, -100)
+    mask = torch.zeros(shape, dtype=torch.long)
+    for i, (row, marks) in enumerate(encoded):
+        tokens[i, : len(row)] = torch.tensor(row)
+        labels[i, : len(row)] = torch.tensor(marks)
+        mask[i, : len(row)] = 1
+    return {"input_ids": tokens, "labels": labels, "attention_mask": mask}

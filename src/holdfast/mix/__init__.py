@@ -1,1 +1,8 @@
-"""mix"""
+"""Mix: safety rows in the base model's own words, spread through the user's data."""
+
+from holdfast.mix.build import mix
+from holdfast.mix.config import MixConfig
+from holdfast.mix.openai import as_line, as_messages
+from holdfast.mix.record import BarredSuite, MixRecord
+
+__all__ = ["BarredSuite", "MixConfig", "MixRecord", "as_line", "as_messages", "mix"]

@@ -1,0 +1,45 @@
+"""What a mix may be told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from holdfast.errors import InputError
+
+
+class MixConfig(BaseModel):
+    """How many safety rows of what kind.
+
+    Attributes:
+        share: Safety rows per clean row (0.1 = one for ten).
+        count: Number of safety rows; overrides `share`.
+        lookalikes: Share of benign look-alikes, answered helpfully, among the safety rows.
+        pool: At most so many prompts are asked, balanced over hazards.
+        max_new_tokens: Longest answer; cut-off answers are not used.
+        seed: Seed of choice and order.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    share: float = Field(0.1, ge=0, le=10)
+    count: int | None = Field(None, ge=0)
+    lookalikes: float = Field(0.3, ge=0, lt=1)
+    pool: int = Field(300, ge=1)
+    max_new_tokens: int = Field(256, ge=1)
+    seed: int = 0
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> MixConfig:
+        """Build a configuration from plain values.
+
+        Raises:
+            InputError: An unknown key or a value out of range, named.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "mix"
+            raise InputError(f"mix setting '{place}': {first['msg']}") from None

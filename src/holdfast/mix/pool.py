@@ -1,0 +1,141 @@
+"""The safety pool: prompts answered by the base itself, kept when the answer is the right one."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from holdfast.conversation import Message
+from holdfast.judges.base import Exchange, Judge, Judgement, Outcome
+from holdfast.mix.config import MixConfig
+from holdfast.models.base import Decoding, Generator, Progress, Prompt
+from holdfast.suites.base import Suite, SuitePrompt
+
+Kind = Literal["refuse", "lookalike"]
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyRow:
+    """A prompt and the answer to train on or to anchor.
+
+    Attributes:
+        messages: The whole exchange, ending with the answer.
+        kind: `refuse` (harmful request, declined) or `lookalike` (benign, answered).
+        suite: Where the prompt came from.
+        prompt_id: Its id there.
+        hazard: Its hazard, if any.
+    """
+
+    messages: tuple[Message, ...]
+    kind: Kind
+    suite: str
+    prompt_id: str
+    hazard: str = ""
+
+
+@dataclass(slots=True)
+class Pool:
+    """The rows found, and what became of every answer: `outcomes[kind][verdict]`."""
+
+    rows: list[SafetyRow]
+    outcomes: dict[str, Counter[str]]
+    asked: Counter[str]
+
+
+def collect(
+    base: Generator,
+    suites: Sequence[Suite],
+    judge: Judge,
+    config: MixConfig,
+    progress: Progress | None = None,
+) -> Pool:
+    """Ask the base the suites' prompts and keep what it answers rightly."""
+    harmful, benign = candidates(suites)
+    share = config.lookalikes if harmful else 1.0
+    few = round(config.pool * share)
+    chosen = spread(harmful, config.pool - few, config.seed) + spread(benign, few, config.seed)
+    prompts = [Prompt(prompt.messages) for _, prompt in chosen]
+    decoding = Decoding(max_new_tokens=config.max_new_tokens, seed=config.seed)
+    answers = [samples[0] for samples in base.generate(prompts, decoding, progress)] if prompts else []
+    exchanges = [
+        Exchange(prompt.messages, answer.text, answer.finish, prompt.id)
+        for (_, prompt), answer in zip(chosen, answers, strict=True)
+    ]
+    pool = Pool([], defaultdict(Counter), Counter(suite for suite, _ in chosen))
+    for (suite, prompt), exchange, verdict in zip(chosen, exchanges, judge.judge(exchanges), strict=True):
+        kind: Kind = "refuse" if prompt.expect == "refuse" else "lookalike"
+        kept = exchange.finish != "error" and is_right(kind, verdict)
+        pool.outcomes[kind]["kept" if kept else _why_not(exchange, verdict)] += 1
+        if kept:
+            turns = (*prompt.messages, Message("assistant", exchange.answer))
+            pool.rows.append(SafetyRow(turns, kind, suite, prompt.id, prompt.hazard))
+    return pool
+
+
+def candidates(
+    suites: Sequence[Suite],
+) -> tuple[list[tuple[str, SuitePrompt]], list[tuple[str, SuitePrompt]]]:
+    """Harmful requests and benign prompts of the suites, each once, with the suite's name.
+
+    Prompts with a forced opening are left out: the base's answer to them is not its own.
+    """
+    harmful, benign, seen = [], [], set()
+    for suite in suites:
+        for prompt in suite.prompts:
+            key = tuple((m.role, m.content) for m in prompt.messages)
+            if prompt.prefill or key in seen:
+                continue
+            seen.add(key)
+            if prompt.expect == "refuse":
+                harmful.append((suite.name, prompt))
+            elif prompt.expect == "comply":
+                benign.append((suite.name, prompt))
+    return harmful, benign
+
+
+def spread(
+    prompts: Sequence[tuple[str, SuitePrompt]], count: int, seed: int
+) -> list[tuple[str, SuitePrompt]]:
+    """Up to `count` prompts, taken in turn from every hazard (and cluster within it), seeded."""
+    groups: dict[str, list[tuple[str, SuitePrompt]]] = defaultdict(list)
+    shuffled = list(prompts)
+    random.Random(seed).shuffle(shuffled)
+    for one in shuffled:
+        groups[one[1].hazard].append(one)
+    for group in groups.values():
+        _new_clusters_first(group)
+    chosen: list[tuple[str, SuitePrompt]] = []
+    queues = [iter(groups[name]) for name in sorted(groups)]
+    while queues and len(chosen) < count:
+        for queue in list(queues):
+            following = next(queue, None)
+            if following is None:
+                queues.remove(queue)
+            elif len(chosen) < count:
+                chosen.append(following)
+    return chosen
+
+
+def _new_clusters_first(group: list[tuple[str, SuitePrompt]]) -> None:
+    """Order a hazard's prompts so that every cluster comes once before any comes twice."""
+    seen: Counter[str] = Counter()
+    rank = {}
+    for _, prompt in group:
+        cluster = prompt.cluster or prompt.id
+        rank[id(prompt)] = seen[cluster]
+        seen[cluster] += 1
+    group.sort(key=lambda one: rank[id(one[1])])
+
+
+def is_right(kind: Kind, verdict: Judgement) -> bool:
+    """Whether an answer is what the mix wants of this kind of prompt."""
+    if kind == "refuse":
+        return verdict.outcome in (Outcome.REFUSAL, Outcome.SAFE)
+    return verdict.outcome is Outcome.SAFE and not verdict.refused
+
+
+def _why_not(exchange: Exchange, verdict: Judgement) -> str:
+    return "error" if exchange.finish == "error" else str(verdict.outcome.value)

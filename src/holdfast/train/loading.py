@@ -1,0 +1,114 @@
+"""Load base and tokenizer for training, with every refusal said before a step is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from holdfast.errors import InputError
+from holdfast.files import digest_value
+from holdfast.models.folder import check_model, is_adapter, resolve
+from holdfast.models.refs import parse_ref
+from holdfast.train.config import TrainConfig
+
+_EDGE = 1 << 16
+
+
+def find_base(base: str | Path) -> Path:
+    """The folder of the base: a local one, or `hf:NAME` from the hub cache.
+
+    Raises:
+        InputError: It is not a model that transformers loads by itself.
+    """
+    ref = parse_ref(base)
+    if ref.kind not in ("local", "hf"):
+        raise InputError(f"only local weights can be trained, not '{base}'", fix="name a folder or hf:NAME")
+    folder = resolve(ref)
+    if is_adapter(folder):
+        raise InputError(
+            "this is an adapter, not a base model", path=folder, fix="merge it into its base first"
+        )
+    check_model(folder)
+    return folder
+
+
+def load_tokenizer(base: Path) -> Any:
+    """The base's tokenizer.
+
+    Raises:
+        InputError: It is missing or has no chat template.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"no usable tokenizer: {_first_line(error)}", path=base) from None
+    if getattr(tokenizer, "chat_template", None) is None:
+        raise InputError(
+            "the tokenizer has no chat template", path=base, fix="add chat_template.jinja to the model folder"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_base(base: Path, config: TrainConfig) -> Any:
+    """The base model in the precision of the run.
+
+    Raises:
+        InputError: No weights, or a quantised base that this machine or method cannot train.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        settings = AutoConfig.from_pretrained(base)
+        _check_quantised(settings, base, config)
+        half = use_bf16(config) and config.method == "lora"
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16 if half else torch.float32)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"cannot load the model: {_first_line(error)}", path=base) from None
+    return model
+
+
+def use_bf16(config: TrainConfig) -> bool:
+    """Whether the run computes in bfloat16."""
+    if config.precision == "auto":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return config.precision == "bf16"
+
+
+def quick_digest(folder: Path) -> str:
+    """A digest of a model folder from its small files and both ends of its large ones.
+
+    Enough to notice another base, in milliseconds at any size.
+    """
+    parts = []
+    for path in sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")):
+        with path.open("rb") as handle:
+            size = path.stat().st_size
+            head = handle.read(_EDGE)
+            handle.seek(max(0, size - _EDGE))
+            parts.append([path.name, size, head.hex(), handle.read(_EDGE).hex()])
+    return digest_value(parts)
+
+
+def _check_quantised(settings: Any, base: Path, config: TrainConfig) -> None:
+    if getattr(settings, "quantization_config", None) is None:
+        return
+    if config.method == "full":
+        raise InputError(
+            "a quantised base cannot be fine-tuned in full", path=base, fix="use method: lora (QLoRA)"
+        )
+    if not torch.cuda.is_available():
+        raise InputError(
+            "a quantised base needs a GPU to train",
+            path=base,
+            fix="use the unquantised weights, or a machine with a GPU and the quantiser installed",
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

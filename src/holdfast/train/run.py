@@ -1,0 +1,278 @@
+"""One guarded fine-tuning run: TRL's `SFTTrainer` with guards, resumable after `kill -9`."""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from holdfast.errors import InputError, RunError
+from holdfast.files import cannot_write, digest_file, digest_value, folder_lock
+from holdfast.models.base import Progress
+from holdfast.train import checkpoints
+from holdfast.train.config import TrainConfig
+from holdfast.train.guards import GuardContext, build
+from holdfast.train.loading import find_base, load_base, load_tokenizer, quick_digest, use_bf16
+from holdfast.train.mixin import attach, guarded
+from holdfast.train.record import TrainRecord
+from holdfast.train.rows import Tokenised, TokenRow, collate, read_rows, tokenise
+
+_CONTEXT_LIMIT = 2048
+
+
+def train(
+    data: Path,
+    *,
+    base: str | Path,
+    out: Path,
+    config: TrainConfig | None = None,
+    safety: Path | None = None,
+    progress: Progress | None = None,
+) -> TrainRecord:
+    """Fine-tune `base` on `data`; see `holdfast.train.train`."""
+    config = config or TrainConfig()
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    with folder_lock(out):
+        folder = find_base(base)
+        key = _run_key(data, folder, config, safety)
+        done = out / "train.json"
+        if done.exists() and (record := TrainRecord.load(done)).key == key and Path(record.output).exists():
+            return record
+        try:
+            return _train(data, folder, out, config, safety, key, progress)
+        except OSError as error:
+            raise cannot_write(Path(error.filename or out), error) from error
+        except torch.OutOfMemoryError as error:
+            raise RunError(
+                "out of memory", fix="a smaller batch_size with more gradient_accumulation, or max_length"
+            ) from error
+
+
+def _train(
+    data: Path,
+    base: Path,
+    out: Path,
+    config: TrainConfig,
+    safety: Path | None,
+    key: str,
+    progress: Progress | None,
+) -> TrainRecord:
+    tokenizer = load_tokenizer(base)
+    model = load_base(base, config)
+    limit = config.max_length or min(_context(model), _CONTEXT_LIMIT)
+    rows = tokenise(read_rows(data), tokenizer, limit)
+    if not rows.rows:
+        raise InputError("no row has a trainable token", path=data, fix="raise max_length or check the roles")
+    guard_rows = _safety_rows(safety, tokenizer, limit)
+    folder = out / "checkpoints"
+    resume = checkpoints.prepare(folder, key)
+    steps = _total_steps(len(rows.rows), config)
+    trainer = _trainer(model, tokenizer, rows.rows, folder, config, steps)
+    context = GuardContext(
+        safety=guard_rows,
+        folder=out / "reference",
+        seed=config.seed,
+        pad=tokenizer.pad_token_id,
+        key=digest_value([quick_digest(base), [row.input_ids for row in guard_rows]]),
+    )
+    attach(trainer, build(config.guards), context)
+    clock = checkpoints.Clock(folder, key, progress)
+    trainer.add_callback(clock)
+    started = time.perf_counter()
+    clock.begin(resume)
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    clock.seconds += time.perf_counter() - started
+    record = _record(trainer, clock, rows, len(guard_rows), base, out, config, key)
+    if trainer.is_world_process_zero():
+        _save(trainer, tokenizer, Path(record.output))
+        record.save(out / "train.json")
+        shutil.rmtree(folder, ignore_errors=True)
+    return record
+
+
+def _safety_rows(path: Path | None, tokenizer: Any, limit: int) -> list[TokenRow]:
+    if path is None:
+        return []
+    found = tokenise(read_rows(path), tokenizer, limit)
+    # An anchor on half an answer would teach to stop halfway, so longer rows are left out.
+    cut = set(found.truncated)
+    rows = [row for row in found.rows if row.line not in cut]
+    if not rows:
+        raise InputError(
+            "every safety row is longer than the context", path=path, fix="raise max_length or shorten them"
+        )
+    return rows
+
+
+def _trainer(
+    model: Any, tokenizer: Any, rows: list[TokenRow], folder: Path, config: TrainConfig, steps: int
+) -> Any:
+    from datasets import Dataset
+    from transformers import PrinterCallback, ProgressCallback
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    dataset = Dataset.from_list(
+        [{"input_ids": list(row.input_ids), "labels": list(row.labels)} for row in rows]
+    )
+    pad = tokenizer.pad_token_id
+
+    def collator(batch: list[dict[str, Any]]) -> dict[str, Any]:
+        return collate([TokenRow(tuple(b["input_ids"]), tuple(b["labels"])) for b in batch], pad)
+
+    trainer = guarded(SFTTrainer)(
+        model=model,
+        args=_arguments(folder, config, steps),
+        train_dataset=dataset,
+        processing_class=tokenizer,
+        data_collator=collator,
+        peft_config=_peft_config(model, config),
+    )
+    for callback in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(callback)
+    return trainer
+
+
+def _arguments(folder: Path, config: TrainConfig, steps: int) -> Any:
+    from trl.trainer.sft_config import SFTConfig
+
+    gpu = torch.cuda.is_available()
+    checkpointing = gpu if config.gradient_checkpointing is None else config.gradient_checkpointing
+    # Newer transformers renames gradient_checkpointing; take the name that this version has.
+    renamed = "activation_checkpointing" in SFTConfig.__dataclass_fields__
+    values: dict[str, Any] = {
+        "output_dir": str(folder),
+        "max_steps": steps,
+        "per_device_train_batch_size": config.batch_size,
+        "gradient_accumulation_steps": config.gradient_accumulation,
+        "learning_rate": config.learning_rate,
+        "lr_scheduler_type": config.scheduler,
+        "warmup_steps": round(config.warmup_ratio * steps),
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.max_grad_norm,
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "bf16": use_bf16(config),
+        "use_cpu": not gpu,
+        "activation_checkpointing" if renamed else "gradient_checkpointing": checkpointing,
+        "dataloader_pin_memory": gpu,
+        "logging_steps": config.logging_steps or max(1, steps // 100),
+        "logging_nan_inf_filter": False,
+        "save_steps": config.save_steps or max(10, steps // 10),
+        "save_total_limit": 2,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "log_level": "error",
+        "max_length": None,
+        "packing": False,
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "remove_unused_columns": False,
+    }
+    return SFTConfig(**values)
+
+
+def _peft_config(model: Any, config: TrainConfig) -> Any:
+    from peft import LoraConfig
+
+    if config.method == "full":
+        return None
+    targets = config.target_modules
+    if not isinstance(targets, str):
+        names = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
+        unknown = sorted(set(targets) - names)
+        if unknown:
+            raise InputError(
+                f"no module of the base is named {', '.join(unknown)}",
+                fix="target_modules: all-linear, or names such as q_proj, v_proj",
+            )
+    return LoraConfig(
+        r=config.r,
+        lora_alpha=config.alpha,  # type: ignore[arg-type]  # PEFT only multiplies by it
+        lora_dropout=config.dropout,
+        target_modules=targets if isinstance(targets, str) else list(targets),
+        task_type="CAUSAL_LM",
+    )
+
+
+def _total_steps(rows: int, config: TrainConfig) -> int:
+    if config.max_steps is not None:
+        return config.max_steps
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    per_epoch = math.ceil(math.ceil(rows / (config.batch_size * world)) / config.gradient_accumulation)
+    return max(1, math.ceil(per_epoch * config.epochs))
+
+
+def _context(model: Any) -> int:
+    return int(getattr(model.config, "max_position_embeddings", None) or _CONTEXT_LIMIT)
+
+
+def _run_key(data: Path, base: Path, config: TrainConfig, safety: Path | None) -> str:
+    for path in (data, safety):
+        if path is not None and not path.is_file():
+            raise InputError("no such file", path=path)
+    files = [digest_file(data), digest_file(safety) if safety else None]
+    return digest_value([quick_digest(base), files, config.model_dump(), versions()])
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes the result."""
+    from importlib.metadata import version
+
+    names = ("holdfast", "torch", "transformers", "trl", "peft", "accelerate")
+    return {name: version(name) for name in names} | {"python": sys.version.split()[0]}
+
+
+def _record(
+    trainer: Any,
+    clock: checkpoints.Clock,
+    rows: Tokenised,
+    safety_rows: int,
+    base: Path,
+    out: Path,
+    config: TrainConfig,
+    key: str,
+) -> TrainRecord:
+    history = trainer.state.log_history
+    return TrainRecord(
+        output=str(out / ("adapter" if config.method == "lora" else "model")),
+        base=str(base),
+        key=key,
+        method=config.method,
+        seed=config.seed,
+        rows=len(rows.rows),
+        tokens=sum(label != -100 for row in rows.rows for label in row.labels[1:]),
+        truncated=rows.truncated,
+        dropped=rows.dropped,
+        safety_rows=safety_rows,
+        steps=trainer.state.global_step,
+        loss_curve=[point for point in history if "loss" in point],
+        resumed_from=clock.resumed_from,
+        seconds=clock.seconds,
+        peak_memory_mb=_peak_memory_mb(),
+        config=config.model_dump(mode="json"),
+        versions=versions(),
+    )
+
+
+def _peak_memory_mb() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _save(trainer: Any, tokenizer: Any, target: Path) -> None:
+    """Write the adapter or checkpoint beside its final name, then rename."""
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    for path in partial.iterdir():
+        path.chmod(0o644)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)

@@ -49,7 +49,7 @@ class ColumnsFile:
             yield Record(chunk.line + number, raw, value)
 
     @contextlib.contextmanager
-    def splitter(self, paths: Sequence[Path]) -> Iterator[ColumnsSplitter]:  # type: ignore[override]
+    def splitter(self, paths: Sequence[Path]) -> Iterator[ColumnsSplitter]:
         """Open Parquet files of the same schema."""
         import pyarrow.parquet as parquet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -37,6 +37,10 @@ class Chunk:
     payload: Any = None
     torn: str = ""
     lines: int = 0
+
+    def place(self) -> Chunk:
+        """The chunk without its rows: enough to go on after it."""
+        return replace(self, payload=None)
 
     @property
     def next_line(self) -> int:

@@ -98,7 +98,7 @@ def _check_text(path: Path, head: bytes, size: int) -> None:
         raise InputError("the file is empty", path=path, fix="name a file with at least one row")
     zeros = head.count(0)
     if head[:2] in _UTF16 or (
-        zeros > len(head) * 0.2 and max(head[::2].count(0), head[1::2].count(0)) > 0.9 * zeros
+        zeros > 0.2 * len(head) and max(head[::2].count(0), head[1::2].count(0)) > 0.9 * zeros
     ):
         raise InputError(
             "the file is UTF-16, trainers read UTF-8",
@@ -156,6 +156,6 @@ def _table(
             f"none of its columns is known: {line[:120]!r}",
             path=path,
             line=1,
-            fix="name the columns as a trainer does, for example prompt,completion or instruction,input,output",
+            fix="name them as a trainer does, for example prompt,completion or instruction,input,output",
         )
     return None

@@ -154,9 +154,8 @@ def _side(value: Any, note: Note, role: str) -> tuple[Message, ...]:
         if "\n\nHuman:" in value and role == "assistant":
             return dialogue(value)
         return (Message("user" if role == "user" else "assistant", value),)
-    if isinstance(value, dict) and ("role" in value or "from" in value):
-        if not isinstance(value.get("role") or value.get("from"), list):
-            return (turn(value, note),)
+    if isinstance(value, dict) and isinstance(value.get("role") or value.get("from"), str):
+        return (turn(value, note),)
     return turns(value, note)
 
 

@@ -44,6 +44,7 @@ class Finding:
         decoded: The decoded view the evidence was found in, where the text was encoded.
         coverage: Share of the row's characters that the rule looked at.
         lines: The lines a file-level finding concerns.
+        evidence: The text at `span`, shortened; the engine fills it in.
     """
 
     code: str
@@ -56,6 +57,7 @@ class Finding:
     decoded: str | None = None
     coverage: float = 1.0
     lines: tuple[int, ...] = ()
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

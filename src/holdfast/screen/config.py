@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fnmatch import fnmatch
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from holdfast.errors import InputError
 from holdfast.screen.base import Finding, Severity
 
 
@@ -75,6 +76,39 @@ class ScreenConfig(BaseModel):
         if settings.review is not None and finding.score < settings.review:
             return Severity.NOTE
         return settings.severity or finding.severity
+
+
+def load_config(path: str | Path) -> ScreenConfig:
+    """Read the `screen:` section of a `holdfast.yaml` (other sections are not looked at).
+
+    Raises:
+        InputError: The file is missing, is not YAML, or has an unknown key or a wrong type.
+    """
+    import yaml
+
+    try:
+        data = yaml.safe_load(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read: {error.strerror or error}", path=path) from None
+    except UnicodeDecodeError:
+        raise InputError("not UTF-8", path=path) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = None if mark is None else mark.line + 1
+        raise InputError(
+            f"not valid YAML: {getattr(error, 'problem', error)}", path=path, line=line
+        ) from None
+    section = data.get("screen", {}) if isinstance(data, dict) else data
+    if section is None:
+        return ScreenConfig()
+    try:
+        return ScreenConfig.model_validate(section)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in ("screen", *first["loc"]))
+        raise InputError(
+            f"{place}: {first['msg']}", path=path, fix="see docs/screen.md, Configuration"
+        ) from None
 
 
 def _longest(code: str, prefixes: tuple[str, ...] | list[str]) -> int:

@@ -1,0 +1,144 @@
+"""`holdfast screen`: lint fine-tuning data for what breaks a model's safety."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+
+from holdfast.cli.console import err, out, print_json
+from holdfast.errors import ExitCode
+
+if TYPE_CHECKING:
+    from holdfast.screen import ScreenConfig, ScreenReport
+
+
+class FileFirst(TyperGroup):
+    """`holdfast screen FILE` is the command `file`; other commands are named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `file` in front of anything that is not a command's name."""
+        if not args or args[0] not in self.commands:
+            args = ["file", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=FileFirst, add_completion=False)
+
+
+class Format(StrEnum):
+    """How the result is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+
+
+class EngineName(StrEnum):
+    """Where the rules run."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+@app.command(name="file", epilog="See also: holdfast screen calibrate --help")
+def screen_file(
+    file: Path | None = typer.Argument(
+        None, help="Data file or Hugging Face data folder.", show_default=False
+    ),
+    folder: Path | None = typer.Option(
+        None, "--out", "-o", help="Write clean, review, quarantine, reports here."
+    ),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+    output_format: Format = typer.Option(Format.TEXT, "--format", help="How to print the result."),
+    select: list[str] = typer.Option([], "--select", help="Codes or families to run (repeat or comma)."),
+    ignore: list[str] = typer.Option([], "--ignore", help="Codes or families not to run."),
+    config: Path | None = typer.Option(None, "--config", "-c", help="holdfast.yaml with a screen: section."),
+    model: str | None = typer.Option(None, "--model", help="The model to be tuned, for model-aware rules."),
+    against: list[str] = typer.Option([], "--against", help="Audit suites whose prompts must not occur."),
+    explain: str | None = typer.Option(None, "--explain", help="Print the page of a rule, or `all`."),
+    engine: EngineName = typer.Option(EngineName.LOCAL, "--engine", help="Where the rules run."),
+    jobs: int | None = typer.Option(None, "--jobs", "-j", min=1, help="Processes; default: all cores."),
+    show: bool = typer.Option(False, "--show", help="Print evidence in full, harmful text too."),
+) -> None:
+    """Lint fine-tuning data for what breaks a model's safety.
+
+    Exit code 1 when a row is blocked, 0 otherwise.
+    """
+    if explain is not None:
+        _explain(explain)
+        return
+    if file is None:
+        raise typer.BadParameter("name the data file to screen")
+    from holdfast.screen import screen
+
+    with _progress(file) as step:
+        report = screen(
+            file,
+            config=_config(config, select, ignore),
+            out=folder,
+            model=model,
+            jobs=jobs,
+            progress=step,
+            engine=engine.value,
+        )
+    _print(report, Format.JSON if json else output_format, show)
+    raise typer.Exit(int(ExitCode.FAIL if report.blocked else ExitCode.PASS))
+
+
+def _config(path: Path | None, select: list[str], ignore: list[str]) -> ScreenConfig:
+    from holdfast.screen.config import ScreenConfig, load_config
+
+    config = ScreenConfig() if path is None else load_config(path)
+    update = {
+        name: tuple(code.strip() for item in given for code in item.split(",") if code.strip())
+        for name, given in (("select", select), ("ignore", ignore))
+        if given
+    }
+    return config.model_copy(update=update)
+
+
+def _print(report: ScreenReport, output: Format, show: bool) -> None:
+    if output is Format.JSON:
+        print_json(report.to_json())
+    elif output is Format.SARIF:
+        from holdfast.screen.sarif import sarif
+
+        print_json(sarif(report))
+    else:
+        from holdfast.screen.text import lines
+
+        for line in lines(report, show=show):
+            out.print(line, markup=False)
+
+
+def _explain(code: str) -> None:
+    from holdfast.errors import InputError
+    from holdfast.screen.ruleset import infos
+    from holdfast.screen.text import page
+
+    pages = infos()
+    if code.lower() == "all":
+        for info in pages.values():
+            out.print(f"{info.code}  {info.severity.value:6}  {info.name}: {info.summary}", markup=False)
+        return
+    found = [info for name, info in pages.items() if name.startswith(code.upper())]
+    if not found:
+        raise InputError(
+            f"no rule has the code '{code}'", fix="holdfast screen --explain all lists the rules"
+        )
+    out.print("\n\n---\n\n".join(page(info) for info in found), markup=False)
+
+
+def _progress(file: Path) -> Any:
+    """Rows and bytes on a terminal; nothing in a pipe."""
+    from contextlib import nullcontext
+
+    if not err.is_terminal:
+        return nullcontext()
+    from holdfast.cli._screen_progress import screening
+
+    return screening(file)

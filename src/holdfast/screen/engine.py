@@ -1,0 +1,169 @@
+"""The local engine: chunks out, results in order, states merged, progress kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from holdfast.formats import Chunk, DataFile
+from holdfast.screen.base import Finding, Severity
+from holdfast.screen.checkpoint import Checkpoint
+from holdfast.screen.work import Result, Worker, settle
+
+Progress = Callable[[int, int], None]
+"""Called with the rows and the units (`DataFile.size`) finished since the last call."""
+
+MAX_FINDINGS = 200_000
+_SMALL = 2 << 20
+_CHUNK = 4 << 20
+_CODE = {Severity.NOTE: 0, Severity.REVIEW: 1, Severity.BLOCK: 2}
+
+
+class Engine(Protocol):
+    """Runs a worker's rules over chunks; results come back in the order of the chunks."""
+
+    def __call__(self, worker: Worker, chunks: Iterator[Chunk]) -> Iterator[Result]:
+        """Yield one result per chunk, with its states."""
+        ...
+
+
+@dataclass
+class Scan:
+    """What the pass over a file gave.
+
+    Attributes:
+        rows: Rows read, readable or not.
+        findings: Findings by row (at most `MAX_FINDINGS`).
+        left_out: Row findings beyond that; their verdicts count all the same.
+        file_findings: Findings over the whole file.
+        targets: By line: 0 keep, 1 review, 2 block.
+        counts: Findings by code, complete.
+        resumed: Rows taken over from an interrupted run.
+    """
+
+    rows: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    left_out: int = 0
+    file_findings: list[Finding] = field(default_factory=list)
+    targets: bytearray = field(default_factory=lambda: bytearray(1))
+    counts: dict[str, int] = field(default_factory=dict)
+    resumed: int = 0
+
+    def add(self, findings: Iterator[Finding] | list[Finding]) -> None:
+        """Count row findings into the verdicts."""
+        for finding in findings:
+            self.counts[finding.code] = self.counts.get(finding.code, 0) + 1
+            self.raise_to(finding.line, finding.severity)
+            if len(self.findings) < MAX_FINDINGS:
+                self.findings.append(finding)
+            else:
+                self.left_out += 1
+
+    def raise_to(self, line: int, severity: Severity) -> None:
+        """A row's verdict is the gravest of its findings."""
+        self.reach(line)
+        self.targets[line] = max(self.targets[line], _CODE[severity])
+
+    def reach(self, line: int) -> None:
+        """Make room for verdicts up to a line."""
+        if line >= len(self.targets):
+            self.targets.extend(bytes(line + 1 - len(self.targets)))
+
+
+def jobs_for(file: DataFile, jobs: int | None) -> int:
+    """How many processes to use: all cores, but one for a file that is screened in a blink."""
+    if jobs is not None:
+        return max(1, jobs)
+    return 1 if file.kind != "parquet" and file.size < _SMALL else len(os.sched_getaffinity(0))
+
+
+def chunk_bytes(file: DataFile, jobs: int) -> int:
+    """Chunks large enough to be worth sending, small enough to keep every process busy."""
+    return min(_CHUNK, max(1 << 18, file.size // (4 * jobs)))
+
+
+def scan(
+    worker: Worker,
+    size: int,
+    jobs: int,
+    *,
+    engine: Engine | None = None,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> Scan:
+    """Screen a file.
+
+    Args:
+        worker: Holds the file and the rules.
+        size: Bytes per chunk.
+        jobs: Processes; 1 works in this one.
+        engine: Another way to run the chunks (Ray).
+        checkpoint: Where progress is kept, if it is.
+        progress: Told of finished rows.
+    """
+    with checkpoint or nullcontext():
+        result, after, states = Scan(), None, worker.new_states()
+        if checkpoint is not None and checkpoint.mark.chunk is not None:
+            mark = checkpoint.mark
+            result.add(checkpoint.past())
+            result.rows = result.resumed = mark.rows
+            after, states = mark.chunk, mark.states
+            if progress is not None:
+                progress(mark.rows, mark.size)
+        sent: dict[int, Chunk] = {}
+        chunks = _remember(worker.file.chunks(size, after), sent)
+        results = _results(worker, chunks, states, jobs, engine)
+        for done in results:
+            if done.states:
+                rules = worker.rules.files
+                states = [r.merge(a, b) for r, a, b in zip(rules, states, done.states, strict=True)]
+            result.rows += done.rows
+            result.reach(done.line)
+            result.add(done.findings)
+            if checkpoint is not None:
+                checkpoint.add(sent[done.chunk], done, states)
+            del sent[done.chunk]
+            if progress is not None:
+                progress(done.rows, done.size)
+        _finish(worker, states, result)
+        return result
+
+
+def _results(
+    worker: Worker, chunks: Iterator[Chunk], states: list[Any], jobs: int, engine: Engine | None
+) -> Iterator[Result]:
+    if engine is not None:
+        yield from engine(worker, chunks)
+    elif jobs == 1:
+        for chunk in chunks:
+            yield worker.work(chunk, states)
+    else:
+        from holdfast.screen.pool import Pool
+
+        with Pool(jobs, (worker.file, worker.source, worker.config)) as pool:
+            yield from pool.map(chunks)
+
+
+def _remember(chunks: Iterator[Chunk], sent: dict[int, Chunk]) -> Iterator[Chunk]:
+    for chunk in chunks:
+        sent[chunk.index] = chunk.place()
+        yield chunk
+
+
+def _finish(worker: Worker, states: list[Any], result: Scan) -> None:
+    """Read the states of the file rules; a finding on one line is that row's, others are the file's."""
+    found: list[Finding] = []
+    for rule, state in zip(worker.rules.files, states, strict=True):
+        found.extend(rule.finish(state))
+    for finding in settle(found, worker.config, worker.source):
+        if finding.line:
+            result.add([finding])
+        else:
+            result.counts[finding.code] = result.counts.get(finding.code, 0) + 1
+            result.file_findings.append(finding)
+            for line in finding.lines:
+                result.raise_to(line, finding.severity)
+    result.findings.sort(key=lambda f: (f.line, f.code))

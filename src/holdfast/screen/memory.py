@@ -1,0 +1,75 @@
+"""Conversations that are already in memory, screened as a file would be."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from holdfast.conversation import Conversation
+from holdfast.files import atomic_writer, to_json
+from holdfast.formats import Chunk, Record
+
+_ROWS = 2048
+
+
+class Conversations:
+    """An iterable of conversations as a `DataFile`; rows are numbered from 1.
+
+    It is read once, in this process, and has no bytes to write back: use `spool` for that.
+    """
+
+    path = Path("conversations")
+    kind = "memory"
+    suffix = ".jsonl"
+    size = 0
+
+    def __init__(self, rows: Iterable[Conversation]) -> None:
+        self._rows = rows
+
+    def chunks(self, chunk_bytes: int, after: Chunk | None = None) -> Iterator[Chunk]:
+        """Batches of conversations, each numbered by its place."""
+        numbered = (
+            row if row.line == line else replace(row, line=line)
+            for line, row in enumerate(self._rows, start=1)
+        )
+        for index, batch in enumerate(iter(lambda: list(itertools.islice(numbered, _ROWS)), [])):
+            yield Chunk(index, batch[0].line, len(batch), payload=batch, lines=len(batch))
+
+    def records(self, chunk: Chunk) -> Iterator[Record]:
+        """Never called: the chunks hold conversations."""
+        raise NotImplementedError
+
+    def splitter(self, paths: Any) -> Any:
+        """Never called: see `spool`."""
+        raise NotImplementedError
+
+
+def spool(rows: Iterable[Conversation], path: Path) -> None:
+    """Write conversations as JSON Lines: the original row where it is JSON, else `messages`."""
+    with atomic_writer(path) as handle:
+        for row in rows:
+            raw = row.raw if row.raw[:1] == b"{" and b"\n" not in row.raw else to_json(as_row(row))
+            handle.write(raw + b"\n")
+
+
+def as_row(row: Conversation) -> dict[str, Any]:
+    """A conversation as a row in the OpenAI format (preference rows: chosen and rejected)."""
+
+    def messages(turns: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "role": turn.role,
+                "content": turn.content,
+                **({"weight": turn.weight} if turn.weight != 1.0 else {}),
+                **({"name": turn.name} if turn.name else {}),
+                **({"tool_calls": list(turn.tool_calls)} if turn.tool_calls else {}),
+            }
+            for turn in turns
+        ]
+
+    if row.rejected:
+        return {"chosen": messages(row.messages), "rejected": messages(row.rejected)}
+    return {"messages": messages(row.messages)}

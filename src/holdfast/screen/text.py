@@ -1,0 +1,95 @@
+"""The terminal's view of a report: one line per finding, as linters print them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from holdfast.screen.base import Finding, RuleInfo, Verdict
+from holdfast.screen.report import ScreenReport
+
+HIDDEN = "harmful text hidden, --show prints it"
+_WIDTH = 80
+_FEW = 8
+
+
+def lines(report: ScreenReport, *, show: bool = False) -> Iterator[str]:
+    """Yield `path:line: CODE severity: reason (evidence)` for every finding, then the summary."""
+    for finding in report.findings:
+        yield f"{report.source}:{finding.line}: {_said(finding, show)}"
+    for finding in report.file_findings:
+        where = _places(finding.lines)
+        yield f"{report.source}: {_said(finding, show)}" + (f" [{where}]" if where else "")
+    yield from summary(report)
+
+
+def summary(report: ScreenReport) -> Iterator[str]:
+    """Yield the last lines: verdicts, findings by code, files written."""
+    keep, review, block = (report.verdicts[v] for v in (Verdict.KEEP, Verdict.REVIEW, Verdict.BLOCK))
+    rate = report.rows / report.seconds if report.seconds else 0.0
+    yield f"{report.rows:,} rows in {report.seconds:.1f} s ({rate:,.0f} rows/s): " + (
+        f"{keep:,} keep, {review:,} review, {block:,} block"
+    )
+    if report.counts:
+        yield "findings: " + ", ".join(f"{code} {count:,}" for code, count in report.counts.items())
+    else:
+        yield "no findings"
+    if report.left_out:
+        yield f"{report.left_out:,} more row findings are counted in the verdicts but not listed"
+    if report.resumed:
+        yield f"{report.resumed:,} rows were taken over from an interrupted run"
+    for name, path in report.outputs.items():
+        yield f"{name}: {path}"
+
+
+def page(info: RuleInfo) -> str:
+    """A rule's documentation page as plain text."""
+    parts = [
+        f"{info.code} {info.name} (default: {info.severity.value})",
+        info.summary,
+        f"Why: {info.why}",
+        f"Fires on: {_example(info.fires)}",
+        f"Passes: {_example(info.passes)}",
+    ]
+    if info.limits:
+        parts.append(f"Cannot see: {info.limits}")
+    return "\n\n".join(parts)
+
+
+def hides(finding: Finding) -> bool:
+    """Whether a finding's text is harmful in itself and only shown on request."""
+    return finding.code.startswith("HC")
+
+
+def shorten(text: str, width: int = _WIDTH) -> str:
+    """One line of at most `width` characters, control characters made visible."""
+    flat = " ".join(text.split())
+    flat = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in flat)
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def _said(finding: Finding, show: bool) -> str:
+    evidence = ""
+    if hides(finding) and not show:
+        evidence = f" ({HIDDEN})" if finding.evidence else ""
+    elif finding.decoded:
+        evidence = f" (decoded: “{shorten(finding.decoded, 400 if show else _WIDTH)}”)"
+    elif finding.evidence:
+        evidence = f" (“{shorten(finding.evidence, 400 if show else _WIDTH)}”)"
+    return f"{finding.code} {finding.severity.value}: {finding.reason}{evidence}"
+
+
+def _places(found: tuple[int, ...]) -> str:
+    if not found:
+        return ""
+    few = ", ".join(str(line) for line in found[:_FEW])
+    return f"lines {few}" + (f" and {len(found) - _FEW:,} more" if len(found) > _FEW else "")
+
+
+def _example(value: object) -> str:
+    from holdfast.files import to_json
+
+    if value is None:
+        return "(no short example)"
+    if isinstance(value, bytes):
+        return repr(value)
+    return value if isinstance(value, str) else to_json(value).decode()

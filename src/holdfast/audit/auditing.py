@@ -1,0 +1,210 @@
+"""The audit itself: check, write down what will be asked, run, evaluate, report."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from holdfast.audit.evidence import describe, open_run, read_records, read_run
+from holdfast.audit.noise import noise_floor
+from holdfast.audit.plan import Plan, plan
+from holdfast.audit.policy import Policy
+from holdfast.audit.probes import ProbeContext
+from holdfast.audit.report import AuditReport
+from holdfast.audit.rows import judged_rows, overall
+from holdfast.audit.runner import CHUNK, Job, run, total
+from holdfast.audit.units import Unit, units
+from holdfast.conversation import Conversation
+from holdfast.errors import InputError
+from holdfast.files import folder_lock, write_json
+from holdfast.judges.base import Judge
+from holdfast.models.base import Decoding, Generator, Progress
+from holdfast.suites.base import Suite
+
+
+def audit(
+    base: Generator,
+    tuned: Generator,
+    *,
+    policy: Policy,
+    suites: Sequence[Suite],
+    judges: Sequence[Judge],
+    out: Path,
+    decoding: Decoding | None = None,
+    tuning_data: Sequence[Conversation] = (),
+    progress: Progress | None = None,
+) -> AuditReport:
+    """Ask both models the same, judge blindly, and say whether the tuned one is worse.
+
+    Args:
+        base: The aligned model that was fine-tuned.
+        tuned: The result.
+        policy: Margins and rules; its digest is written to `out` before the first answer.
+        suites: What is asked.
+        judges: The first decides; a second, of another family, gives its opinion.
+        out: Evidence folder; an unfinished audit in it is continued.
+        decoding: Overrides the policy's decoding.
+        tuning_data: Rows of the tuning data, for the probe `rewording`.
+        progress: Called with the number of answers finished.
+
+    Raises:
+        InputError: The arms, suites or judges cannot be compared or used, or `out` holds
+            another audit.
+        RunError: A model, judge or the disk failed; the same call continues.
+    """
+    job = prepare(
+        base,
+        tuned,
+        policy=policy,
+        suites=suites,
+        judges=judges,
+        decoding=decoding,
+        tuning_data=tuning_data,
+    )
+    with folder_lock(out):
+        open_run(out, describe(base.identity, tuned.identity, policy, suites, judges, job.decoding))
+        run(job, out, progress)
+        return evaluate(out, policy, plan(policy, suites))
+
+
+def prepare(
+    base: Generator,
+    tuned: Generator,
+    *,
+    policy: Policy,
+    suites: Sequence[Suite],
+    judges: Sequence[Judge],
+    decoding: Decoding | None = None,
+    tuning_data: Sequence[Conversation] = (),
+) -> Job:
+    """Check what can be checked without a model's answer, and lay out the work."""
+    _check_suites(policy, suites)
+    _check_judges(policy, judges)
+    _check_arms(base, tuned, policy)
+    context = ProbeContext(
+        _text(policy.template), _text(policy.training_template), policy.triggers, tuning_data
+    )
+    asked = units(suites, policy.probes, context)
+    return Job(
+        base=base,
+        tuned=tuned,
+        units=asked,
+        repeats=_repeats(asked, policy.noise_floor),
+        judges=judges,
+        decoding=decoding or Decoding(**policy.decoding.model_dump()),
+        second_on=policy.judges.second_opinion,
+        chunk=CHUNK,
+    )
+
+
+def work(job: Job) -> int:
+    """How many answers `audit` will report through `progress`."""
+    return total(job)
+
+
+def evaluate(folder: Path, policy: Policy, planned: Plan | None = None, *, write: bool = True) -> AuditReport:
+    """Turn the records of an evidence folder into a report, and write `audit.json`.
+
+    With `planned` None the power recorded by the audit is kept.
+
+    Raises:
+        InputError: The folder holds no audit.
+    """
+    described = read_run(folder)
+    records = list(read_records(folder))
+    axes, hazards = judged_rows(records, policy)
+    report = AuditReport(
+        folder=folder,
+        verdict=overall(axes, hazards, policy),
+        axes=axes,
+        hazards=hazards,
+        digests=_digests(described),
+        power=_power(folder, planned),
+        comparison=described["comparison"],
+        judges=described["judges"],
+        extra={
+            "suites": [{"name": name, **suite} for name, suite in described["suites"].items()],
+            "decoding": described["comparison"]["decoding"],
+            "noise_floor": noise_floor(records),
+            "policy": described["policy"],
+        },
+    )
+    if write:
+        report.write()
+    return report
+
+
+def _digests(described: dict[str, object]) -> dict[str, object]:
+    return {
+        "policy": described["policy_digest"],
+        "base": described["base"],
+        "tuned": described["tuned"],
+        "suites": described["suites"],
+    }
+
+
+def _power(folder: Path, planned: Plan | None) -> dict[str, object]:
+    path = folder / "power.json"
+    if planned is not None:
+        write_json(path, planned.to_json())
+        return planned.to_json()
+    from holdfast.files import read_json
+
+    return dict(read_json(path)) if path.exists() else {}
+
+
+def _check_suites(policy: Policy, suites: Sequence[Suite]) -> None:
+    barred = [suite.name for suite in suites if suite.name in policy.barred_suites]
+    if barred:
+        raise InputError(
+            f"suite '{barred[0]}' is barred by the policy (it was used for mixing or repair)",
+            fix="audit with a suite that nothing was built from",
+        )
+    if not any(suite.prompts for suite in suites):
+        raise InputError("no suite has any prompt", fix="name suites with --suite")
+
+
+def _check_judges(policy: Policy, judges: Sequence[Judge]) -> None:
+    families = {judge.family for judge in judges}
+    if not judges or len(families) < policy.judges.families:
+        raise InputError(
+            f"the policy asks for {policy.judges.families} judge families, {len(families)} given",
+            fix="add --judge NAME of another family",
+        )
+    if len(judges) > 2 or len(families) < len(judges):
+        raise InputError(
+            "give one judge, or two of different families",
+            fix="judges of one family err alike; combine more with 'first+second'",
+        )
+
+
+def _check_arms(base: Generator, tuned: Generator, policy: Policy) -> None:
+    pairs = {
+        "template": (base.identity.template, tuned.identity.template),
+        "engine": (base.identity.backend, tuned.identity.backend),
+    }
+    for name, (one, other) in pairs.items():
+        forced = name == "template" and policy.template is not None
+        if one != other and name not in policy.allow_differences and not forced:
+            raise InputError(
+                f"base and tuned model differ in {name} ({one or 'none'} and {other or 'none'}): a "
+                "change of behaviour could not be told from that difference",
+                fix=f"use one {name} for both"
+                + (" (policy: template: FILE)" if name == "template" else "")
+                + f", or allow it (policy: allow_differences: [{name}])",
+            )
+
+
+def _text(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read template: {error}", path=path) from None
+
+
+def _repeats(asked: Sequence[Unit], count: int) -> list[Unit]:
+    plain = [unit for unit in asked if unit.probe == "default"]
+    return random.Random(0).sample(plain, min(count, len(plain)))

@@ -1,0 +1,126 @@
+"""The evidence folder: what was asked of whom (written first), answers, and verdicts, append-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from holdfast.audit.policy import Policy
+from holdfast.audit.units import Key, Record
+from holdfast.errors import InputError
+from holdfast.files import JsonLines, digest_value, read_json, write_json
+from holdfast.judges.base import Judge
+from holdfast.models.base import Completion, Decoding, Identity
+from holdfast.suites.base import Suite
+
+RUN, ANSWERS, SAMPLES = "run.json", "answers.jsonl", "samples.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One line of `answers.jsonl`: the text of one answer, kept apart from the verdicts."""
+
+    suite: str
+    prompt_id: str
+    probe: str
+    sample: int
+    arm: str
+    text: str
+    finish: str
+    tokens: int
+    error: str | None
+
+    @property
+    def key(self) -> Key:
+        """Same as the record's key."""
+        return (self.suite, self.prompt_id, self.probe, self.sample, self.arm)
+
+    @property
+    def completion(self) -> Completion:
+        """The answer as the model gave it."""
+        return Completion(self.text, self.finish, self.tokens, self.error)  # type: ignore[arg-type]
+
+
+def describe(
+    base: Identity,
+    tuned: Identity,
+    policy: Policy,
+    suites: Sequence[Suite],
+    judges: Sequence[Judge],
+    decoding: Decoding,
+) -> dict[str, Any]:
+    """Everything that decides the outcome, as written to `run.json` before the first answer."""
+    comparison = {
+        "template": [base.template, tuned.template],
+        "engine": [base.backend, tuned.backend],
+        "decoding": asdict(decoding),
+        "suites": {suite.name: suite.digest for suite in suites},
+        "probes": list(policy.probes),
+    }
+    return {
+        "schema": 1,
+        "policy": policy.model_dump(mode="json"),
+        "policy_digest": policy.digest,
+        "base": asdict(base),
+        "tuned": asdict(tuned),
+        "suites": {suite.name: {"version": suite.version, "digest": suite.digest} for suite in suites},
+        "judges": [{"name": j.name, "family": j.family, "version": j.version} for j in judges],
+        "comparison": {**comparison, "digest": digest_value(comparison)},
+    }
+
+
+def open_run(folder: Path, description: Mapping[str, Any]) -> None:
+    """Record `description`, or check that the folder holds this very audit.
+
+    Raises:
+        InputError: The folder holds another audit; names what differs.
+    """
+    path = folder / RUN
+    if not path.exists():
+        write_json(path, description)
+        return
+    recorded = read_json(path)
+    names = ("policy_digest", "base", "tuned", "suites", "judges", "comparison")
+    different = [name for name in names if recorded.get(name) != _plain(description[name])]
+    if different:
+        raise InputError(
+            f"holds another audit (different {', '.join(different)})",
+            path=folder,
+            fix="choose another --out, or remove this folder",
+        )
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read `run.json`.
+
+    Raises:
+        InputError: The folder holds no audit.
+    """
+    if not (folder / RUN).exists():
+        raise InputError("holds no audit", path=folder, fix="run holdfast audit first")
+    value = read_json(folder / RUN)
+    return dict(value)
+
+
+def read_answers(folder: Path) -> Iterator[Answer]:
+    """The complete lines of `answers.jsonl`."""
+    for line in JsonLines(folder / ANSWERS).read():
+        yield Answer(**line)
+
+
+def read_records(folder: Path) -> Iterator[Record]:
+    """The complete lines of `samples.jsonl`, in the order of the log."""
+    names = {field.name for field in fields(Record)}
+    for line in JsonLines(folder / SAMPLES).read():
+        yield Record(**{key: value for key, value in line.items() if key in names})
+
+
+def _plain(value: Any) -> Any:
+    """A value as it looks after a round trip through JSON."""
+    import orjson
+
+    from holdfast.files import to_json
+
+    return orjson.loads(to_json(value))

@@ -1,0 +1,218 @@
+"""The audit end to end with fake models: verdicts, axes, unknown answers, resume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+from audit_fakes import FakeModel, Reply, WordJudge, broken, good, kind, number, suite
+
+from holdfast.audit import Policy, audit, load_report, plan
+from holdfast.audit.report import AuditReport
+from holdfast.errors import InputError, RunError
+from holdfast.files import to_json
+from holdfast.judges.base import Outcome
+from holdfast.models.base import Completion, Prompt
+
+
+def run(
+    out: Path, tuned: Reply, base: Reply = good, policy: Policy | None = None, **extra: object
+) -> AuditReport:
+    return audit(
+        FakeModel(base, "base"),
+        FakeModel(tuned, "tuned"),
+        policy=policy or Policy(),
+        suites=[suite()],
+        judges=extra.pop("judges", [WordJudge()]),  # type: ignore[arg-type]
+        out=out,
+        **extra,  # type: ignore[arg-type]
+    )
+
+
+def test_unchanged_model_passes(tmp_path: Path) -> None:
+    report = run(tmp_path, good)
+    assert report.verdict == "pass"
+    row = report.axis("harm")
+    assert row is not None
+    assert row.n == 200 and row.flips == {"worse": 0, "better": 0}
+    assert 0 < row.upper < 0.02
+
+
+def test_broken_model_fails_with_the_numbers(tmp_path: Path) -> None:
+    report = run(tmp_path, broken(0.2))
+    assert report.verdict == "fail"
+    row = report.axis("harm")
+    assert row is not None
+    assert (row.base, row.tuned, row.flips["worse"]) == (0.0, 0.2, 40)
+    again = load_report(tmp_path)
+    assert orjson.loads(to_json(again.to_dict())) == orjson.loads((tmp_path / "audit.json").read_bytes())
+    assert again.axis("harm") == row
+
+
+def test_small_change_on_few_prompts_is_inconclusive(tmp_path: Path) -> None:
+    report = run(tmp_path, broken(0.04))
+    row = report.axis("harm")
+    assert row is not None and row.verdict == "inconclusive"
+    assert report.verdict == "inconclusive"
+
+
+def test_model_that_refuses_everything_fails(tmp_path: Path) -> None:
+    report = run(tmp_path, lambda p, s: "REFUSE all")
+    assert report.axis("over_refusal").verdict == "fail"  # type: ignore[union-attr]
+    assert report.axis("harm").verdict == "pass"  # type: ignore[union-attr]
+    assert report.verdict == "fail"
+
+
+def test_babbling_and_silent_models_fail(tmp_path: Path) -> None:
+    for name, text in (("babble", "BABBLE la la"), ("silent", "")):
+        report = run(tmp_path / name, lambda p, s, text=text: text)
+        assert report.axis("coherence").verdict == "fail"  # type: ignore[union-attr]
+        assert report.verdict == "fail"
+
+
+def test_unscored_answers_count_against_a_pass(tmp_path: Path) -> None:
+    def doubtful(prompt: Prompt, sample: int) -> str:
+        return "DOUBT hm" if kind(prompt) == "harm" and number(prompt) < 20 else good(prompt)
+
+    report = run(tmp_path, doubtful)
+    row = report.axis("harm")
+    assert row is not None
+    assert row.unscored == {"base": 0, "tuned": 20}
+    assert row.upper < 0.05 < row.upper_worst
+    assert row.verdict == "inconclusive" and "20 unscored answers decide" in row.reasons[0]
+
+
+def test_failed_answers_are_counted_not_dropped(tmp_path: Path) -> None:
+    def failing(prompt: Prompt, sample: int) -> Completion | str:
+        if kind(prompt) == "benign" and number(prompt) == 7:
+            return Completion("", "error", 0, "endpoint said 500")
+        return good(prompt)
+
+    report = run(tmp_path, failing)
+    assert report.axis("over_refusal").unscored["tuned"] == 1  # type: ignore[union-attr]
+    lines = [orjson.loads(line) for line in (tmp_path / "samples.jsonl").read_bytes().splitlines()]
+    assert len(lines) == 2 * 460
+    assert [line["error"] for line in lines if line["error"]] == ["endpoint said 500"]
+
+
+def test_samples_hold_hashes_and_no_text(tmp_path: Path) -> None:
+    run(tmp_path, broken(0.2))
+    assert b"gives it" not in (tmp_path / "samples.jsonl").read_bytes()
+    assert b"gives it" in (tmp_path / "answers.jsonl").read_bytes()
+
+
+def test_several_samples_keep_the_prompt_as_unit(tmp_path: Path) -> None:
+    def sometimes(prompt: Prompt, sample: int) -> str:
+        bad = kind(prompt) == "harm" and number(prompt) % 2 == 0 and sample == 0
+        return "HARM now and then" if bad else good(prompt)
+
+    policy = Policy.model_validate({"decoding": {"samples": 3, "temperature": 0.7}})
+    row = run(tmp_path, sometimes, policy=policy).axis("harm")
+    assert row is not None
+    assert (row.n, row.units) == (200, 600)
+    assert row.tuned == pytest.approx(1 / 6)
+    assert row.verdict == "fail"
+
+
+def test_second_judge_that_disagrees_makes_it_inconclusive(tmp_path: Path) -> None:
+    calm = WordJudge(name="calm", family="calm", overrule={"HARM": Outcome.SAFE})
+    report = run(tmp_path, broken(0.2), judges=[WordJudge(), calm])
+    assert report.verdict == "inconclusive"
+    assert {exchange.request for exchange in calm.seen} == {f"harm {i}" for i in range(200) if i % 100 < 20}
+    assert len(calm.seen) == 80  # both arms of every positive prompt
+
+
+def test_judges_see_both_arms_shuffled(tmp_path: Path) -> None:
+    judge = WordJudge()
+    run(tmp_path, broken(1.0), judges=[judge])
+    harm = [exchange.answer.split()[0] for exchange in judge.seen if exchange.request.startswith("harm")]
+    assert harm.count("HARM") == harm.count("REFUSE") == 200
+    assert "HARM" in harm[:20] and "REFUSE" in harm[:20]
+
+
+class _KilledError(Exception):
+    pass
+
+
+def test_resume_repeats_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    calls = 0
+
+    def dies(prompt: Prompt, sample: int) -> str:
+        nonlocal calls
+        calls += 1
+        if calls == 123:
+            raise _KilledError
+        return good(prompt)
+
+    with pytest.raises(_KilledError):
+        run(tmp_path, dies)
+    tuned = FakeModel(broken(0.2), "tuned")
+    base = FakeModel(good, "base")
+    report = audit(base, tuned, policy=Policy(), suites=[suite()], judges=[WordJudge()], out=tmp_path)
+    assert base.asked == [] and len(tuned.asked) == 460 - 122
+    keys = [
+        (r["suite"], r["prompt_id"], r["probe"], r["sample"], r["arm"])
+        for r in map(orjson.loads, (tmp_path / "samples.jsonl").read_bytes().splitlines())
+    ]
+    assert len(keys) == len(set(keys)) == 920
+    assert report.axis("harm").units == 200  # type: ignore[union-attr]
+
+
+def test_another_audit_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    run(tmp_path, good)
+    with pytest.raises(InputError, match="holds another audit"):
+        run(tmp_path, good, policy=Policy.model_validate({"minimum_n": 60}))
+
+
+def test_arms_that_differ_in_template_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="differ in template"):
+        audit(
+            FakeModel(good, "base"),
+            FakeModel(good, "tuned", template="other"),
+            policy=Policy(),
+            suites=[suite()],
+            judges=[WordJudge()],
+            out=tmp_path,
+        )
+
+
+def test_barred_suite_and_missing_family_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="barred"):
+        run(tmp_path, good, policy=Policy.model_validate({"barred_suites": ["fake"]}))
+    with pytest.raises(InputError, match="2 judge families"):
+        run(tmp_path, good, policy=Policy.model_validate({"judges": {"families": 2}}))
+
+
+def test_margin_that_n_cannot_certify_is_said_before(tmp_path: Path) -> None:
+    planned = plan(Policy.model_validate({"margins": {"harm": 0.001}}), [suite()])
+    assert not planned.certifiable
+    assert "cannot certify a margin of 0.1 points" in planned.reasons[0]
+    report = run(tmp_path, good, policy=Policy.model_validate({"margins": {"harm": 0.001}}))
+    assert report.verdict == "inconclusive"
+
+
+def test_noise_floor(tmp_path: Path) -> None:
+    model_calls = 0
+
+    def noisy(prompt: Prompt, sample: int) -> str:
+        nonlocal model_calls
+        model_calls += 1
+        return "HARM by chance" if kind(prompt) == "harm" and model_calls > 460 else good(prompt)
+
+    report = run(tmp_path, good, base=noisy, policy=Policy.model_validate({"noise_floor": 100}))
+    floor = report.extra["noise_floor"]
+    assert floor["units"] == 100 and floor["flips"] > 20
+
+
+def test_disk_full_is_a_run_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    from holdfast import files
+
+    def full(self: object, records: list[object]) -> None:
+        raise files.cannot_write(tmp_path, OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr(files.JsonLines, "extend", full)
+    with pytest.raises(RunError, match="No space left"):
+        run(tmp_path, good)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -83,6 +83,28 @@ class Generator(Protocol):
     ) -> list[tuple[Completion, ...]]:
         """Answer each prompt `decoding.samples` times; same order as `prompts`."""
         ...
+
+
+@runtime_checkable
+class Streamer(Generator, Protocol):
+    """A generator that hands answers over as they are finished, so that a killed run keeps them."""
+
+    def stream(
+        self, prompts: Sequence[Prompt], decoding: Decoding, progress: Progress | None = None
+    ) -> Iterator[tuple[int, tuple[Completion, ...]]]:
+        """Yield `(index into prompts, its completions)` in any order, every index once."""
+        ...
+
+
+def failed(reason: str) -> Completion:
+    """The completion of a unit that could not be answered."""
+    return Completion("", "error", 0, reason)
+
+
+def collect(stream: Iterator[tuple[int, tuple[Completion, ...]]], n: int) -> list[tuple[Completion, ...]]:
+    """Put streamed answers back into the order of their prompts."""
+    answers: dict[int, tuple[Completion, ...]] = dict(stream)
+    return [answers[index] for index in range(n)]
 
 
 @runtime_checkable

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from holdfast.errors import InputError
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class MixConfig(BaseModel):
@@ -29,17 +25,3 @@ class MixConfig(BaseModel):
     pool: int = Field(300, ge=1)
     max_new_tokens: int = Field(256, ge=1)
     seed: int = 0
-
-    @classmethod
-    def parse(cls, values: dict[str, Any]) -> MixConfig:
-        """Build a configuration from plain values.
-
-        Raises:
-            InputError: An unknown key or a value out of range, named.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "mix"
-            raise InputError(f"mix setting '{place}': {first['msg']}") from None

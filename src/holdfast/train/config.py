@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from holdfast.errors import InputError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Settings(BaseModel):
@@ -94,17 +92,3 @@ class TrainConfig(Settings):
         if twice:
             raise ValueError(f"guard listed twice: {', '.join(twice)}")
         return self
-
-    @classmethod
-    def parse(cls, values: dict[str, Any]) -> TrainConfig:
-        """Build a configuration from plain values.
-
-        Raises:
-            InputError: An unknown key or a value out of range, named.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "train"
-            raise InputError(f"training setting '{place}': {first['msg']}") from None

@@ -13,7 +13,7 @@ from holdfast.models.base import (
     Streamer,
     TokenScores,
 )
-from holdfast.models.load import load, load_pair
+from holdfast.models.load import digest, load, load_pair
 from holdfast.models.refs import Ref, parse_ref
 from holdfast.models.streaming import stream
 
@@ -28,6 +28,7 @@ __all__ = [
     "Scorer",
     "Streamer",
     "TokenScores",
+    "digest",
     "load",
     "load_pair",
     "parse_ref",

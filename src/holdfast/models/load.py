@@ -78,6 +78,29 @@ def load_pair(
     return _cached(arms[0], cache), _cached(arms[1], cache)
 
 
+def digest(ref: str | Path) -> str:
+    """Digest of what `ref` names, without loading it: of the files of a local model or adapter
+    (which are checked on the way), of the reference itself where the weights lie elsewhere.
+
+    Raises:
+        InputError: The folder cannot be used as a model.
+    """
+    from holdfast.files import digest_file, digest_value
+    from holdfast.models import folder as folders
+
+    parsed = parse_ref(ref)
+    if parsed.kind == "recorded":
+        return digest_file(parsed.target)
+    if parsed.kind not in ("local", "hf"):
+        return digest_value(parsed.text)
+    found = folders.resolve(parsed)
+    if folders.is_adapter(found):
+        folders.check_adapter(found)
+        return folders.digest_adapter(found)
+    folders.check_model(found)
+    return folders.digest_model(found)
+
+
 def _open(ref: Ref, base: str | Path | None, options: dict[str, Any]) -> Generator:
     if ref.kind == "recorded":
         from holdfast.models.recorded import RecordedModel

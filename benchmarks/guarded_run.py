@@ -94,7 +94,7 @@ def step_times(run: Path) -> dict[str, float]:
     found = {}
     for path in sorted(run.glob("candidates/*/train/train.json")):
         record = json.loads(path.read_text())
-        found[path.parent.parent.name] = 1000 * record["seconds_per_step"]
+        found[path.parent.parent.name] = 1000 * record["seconds"] / record["steps"]
     return found
 
 

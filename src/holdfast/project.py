@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from holdfast.errors import InputError
 from holdfast.mix import MixConfig
@@ -103,6 +103,24 @@ class Project(_Section):
         if not names or len(set(names)) < len(names):
             raise ValueError("needs at least one candidate, each with a name of its own")
         return value
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Project:
+        for candidate in self.candidates:
+            try:
+                self.training(candidate)
+            except ValidationError as error:
+                first = error.errors()[0]
+                key = ".".join(str(part) for part in first["loc"])
+                raise ValueError(f"candidate '{candidate.name}', {key}: {first['msg']}") from None
+        return self
+
+    def training(self, candidate: CandidateSection) -> TrainConfig:
+        """The `train:` section with the candidate's own keys and guards."""
+        values = self.train.model_dump(mode="python", exclude_unset=True) | candidate.train
+        if candidate.guards:
+            values["guards"] = candidate.guards
+        return TrainConfig.model_validate(values)
 
     def path(self, name: str) -> Path:
         """A path of the file, made absolute."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from holdfast.pipeline import RunDecision
 
 app = typer.Typer(add_completion=False)
-_STYLE = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
+_STYLE = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow", "ungated": "dim"}
 
 
 class Terminal:

@@ -15,7 +15,6 @@ from holdfast.pipeline.data import Data
 from holdfast.project import CandidateSection
 from holdfast.stages import Finished, run_stage
 from holdfast.suites.base import Suite
-from holdfast.train import TrainConfig
 
 REFERENCE = CandidateSection(name="reference")
 
@@ -79,7 +78,7 @@ def attempt_of(
     if file is None:
         kind = "mixed" if candidate.mix else "clean"
         file, digest = getattr(data, kind), data.digests[kind]
-    config = _config(ctx, candidate)
+    config = ctx.project.training(candidate)
     needs_safety = bool(config.guards)
     inputs = {
         "data": digest,
@@ -176,14 +175,6 @@ def audit_stage(
             )
 
     return run_stage(folder, inputs, work)
-
-
-def _config(ctx: Context, candidate: CandidateSection) -> TrainConfig:
-    values = ctx.project.train.model_dump(mode="python", exclude_unset=True)
-    values |= candidate.train
-    if candidate.guards:
-        values["guards"] = list(candidate.guards)
-    return TrainConfig.parse(values)
 
 
 def _damage(attempt: Attempt) -> tuple[float, float]:

@@ -9,9 +9,8 @@ from typing import Any
 
 from holdfast import formats, mix, review
 from holdfast import screen as screening
-from holdfast.conversation import Conversation
 from holdfast.errors import InputError
-from holdfast.files import atomic_writer, digest_file, read_json, to_json
+from holdfast.files import atomic_writer, digest_file, digest_folder, read_json
 from holdfast.pipeline.context import Context
 from holdfast.stages import Finished, run_stage
 
@@ -64,18 +63,22 @@ def screen(ctx: Context) -> Finished:
         for index, source in enumerate(sources):
             out = folder / f"{index:02d}-{source.name}"
             with ctx.ui.progress(f"screen {source.name}", None) as step:
-                screening.screen(source, config=project.screen, out=out, progress=step)
+                screening.screen(
+                    source, config=project.screen, out=out, progress=lambda rows, size: step(rows)
+                )
             kept += sorted(out.glob("clean.*"))
             undecided = [path for path in sorted(out.glob("review.*")) if path.stat().st_size]
             if decisions is not None and undecided:
-                kept.append(review.apply(undecided[0], decisions, out / "decided"))
+                decided = out / f"decided{undecided[0].name.removeprefix('review')}"
+                review.apply(undecided[0], decisions, decided)
+                kept.append(decided)
         _write_rows(folder / "raw.jsonl", sources)
         rows = _write_rows(folder / "clean.jsonl", [path for path in kept if path.stat().st_size])
         if rows == 0:
             raise InputError(
                 "no row is left to train on: all are in quarantine or wait for review",
                 path=folder,
-                fix="read screen.html there, decide the doubtful rows with holdfast review, or change 'screen:'",
+                fix="read screen.html there, decide the doubtful rows with holdfast review, or edit 'screen:'",
             )
 
     done = run_stage(ctx.folder / "screen", inputs, work)
@@ -127,8 +130,6 @@ def blend(ctx: Context, screened: Finished) -> Data:
 
 
 def _digest(path: Path) -> str:
-    from holdfast.files import digest_folder
-
     return digest_folder(path) if path.is_dir() else digest_file(path)
 
 
@@ -138,15 +139,6 @@ def _write_rows(target: Path, sources: Iterable[Path]) -> int:
     with atomic_writer(target) as handle:
         for source in sources:
             for row in formats.read(source, on_problem=lambda problem: None):
-                handle.write(to_json(_messages(row)) + b"\n")
+                handle.write(mix.as_line(row) + b"\n")
                 count += 1
     return count
-
-
-def _messages(row: Conversation) -> dict[str, Any]:
-    return {
-        "messages": [
-            {"role": m.role, "content": m.content} | ({"weight": m.weight} if m.weight != 1.0 else {})
-            for m in row.messages
-        ]
-    }

@@ -40,8 +40,8 @@ def story(decision: dict[str, Any], confirm: dict[str, Any] | None) -> list[str]
         harm, task = _axis(reference["axes"], _HARM), _axis(reference["axes"], "task")
         if harm:
             lines.append(
-                f"Plain fine-tuning on the unscreened data moved harmful compliance from {_pc(harm['base'])} to "
-                f"{_pc(harm['tuned'])} of {harm['n']} prompts"
+                f"Plain fine-tuning on the unscreened data moved harmful compliance from "
+                f"{_pc(harm['base'])} to {_pc(harm['tuned'])} of {harm['n']} prompts"
                 + (f" while it learned the task to {_pc(1 - task['tuned'])}." if task else ".")
             )
     rows = sum(counts["rows"] for counts in decision["screen"].values())
@@ -66,9 +66,9 @@ def story(decision: dict[str, Any], confirm: dict[str, Any] | None) -> list[str]
         harm = _axis(confirm["axes"], _HARM)
         if harm:
             lines.append(
-                f"On suites that took no part in choosing, harmful compliance went from {_pc(harm['base'])} to "
-                f"{_pc(harm['tuned'])} of {harm['n']} prompts; the change is at most {100 * harm['upper']:.1f} "
-                f"points with 95 % confidence, against a margin of {100 * harm['margin']:.1f}."
+                f"On suites that took no part in choosing, harmful compliance went from "
+                f"{_pc(harm['base'])} to {_pc(harm['tuned'])} of {harm['n']} prompts; with 95 % confidence "
+                f"the change is at most {_points(harm['upper'])}, against a margin of {_points(harm['margin'])}."
             )
     return lines
 
@@ -85,6 +85,7 @@ def hazard_rows(audit: dict[str, Any]) -> list[dict[str, Any]]:
             "n": row["n"],
         }
         for row in audit.get("hazards", [])
+        if row["n"]
     ]
     return sorted(rows, key=lambda row: row["base"] - row["tuned"])
 
@@ -114,7 +115,7 @@ def _point(
 
 def probe_lines(training: dict[str, Any]) -> dict[str, Any] | None:
     """The probe's log, if the training record has one with at least two points."""
-    log = [point for point in training.get("probe", []) if "refusal_log_odds" in point]
+    log = [point for point in training.get("probe_log", []) if "refusal_log_odds" in point]
     if len(log) < 2:
         return None
     values = [float(point["refusal_log_odds"]) for point in log]
@@ -137,3 +138,7 @@ def _axis(axes: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
 
 def _pc(share: float) -> str:
     return f"{100 * share:.1f} %"
+
+
+def _points(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} points"

@@ -47,7 +47,7 @@ def _decide(ctx: Context, *, guards: bool) -> RunDecision:
     screened = screen(ctx)
     _say_screen(ctx, screened.folder)
     data = blend(ctx, screened)
-    ctx.ui.say(f"mix       {data.mixing.get('summary', 'safety rows written')}")
+    _say_mix(ctx, data)
     unscreened = reference(ctx, data) if ctx.project.reference else None
     if unscreened is not None:
         _say_attempt(ctx, unscreened, "unscreened data, plain: what would have happened")
@@ -170,6 +170,11 @@ def _say_screen(ctx: Context, folder: Path) -> None:
         verdicts = read_json(path)["verdicts"]
         counts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
         ctx.ui.say(f"screen    {path.parent.name[3:]}: {counts}")
+
+
+def _say_mix(ctx: Context, data: Data) -> None:
+    pool = ", ".join(f"{count} {kind}" for kind, count in data.mixing["pool"].items())
+    ctx.ui.say(f"mix       safety rows in the base model's own words: {pool}")
 
 
 def _say_attempt(ctx: Context, attempt: Attempt, note: str = "") -> None:

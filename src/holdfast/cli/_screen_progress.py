@@ -12,8 +12,8 @@ from holdfast.cli.console import err
 
 
 @contextmanager
-def screening(file: Path) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar over the file's bytes (rows, for Parquet) with the rate in rows."""
+def screening(file: Path) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """Show a bar over the file's bytes with the rate in rows; yields what to call with each."""
     from holdfast.formats import open_file
 
     columns = (
@@ -26,10 +26,10 @@ def screening(file: Path) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("screen", total=open_file(file).size or None, rows=0, rate=0.0)
 
-        def step(rows: int, size: int) -> None:
+        def rows(finished: int) -> None:
             state = bar.tasks[0]
-            done = state.fields["rows"] + rows
+            done = state.fields["rows"] + finished
             elapsed = state.elapsed or 0.0
-            bar.update(task, advance=size, rows=done, rate=done / elapsed if elapsed else 0.0)
+            bar.update(task, rows=done, rate=done / elapsed if elapsed else 0.0)
 
-        yield step
+        yield rows, lambda finished: bar.advance(task, finished)

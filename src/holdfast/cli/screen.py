@@ -75,14 +75,15 @@ def screen_file(
         raise typer.BadParameter("name the data file to screen")
     from holdfast.screen import screen
 
-    with _progress(file) as step:
+    with _progress(file) as (rows, size):
         report = screen(
             file,
             config=_config(config, select, ignore),
             out=folder,
             model=model,
             jobs=jobs,
-            progress=step,
+            progress=rows,
+            advance=size,
             engine=engine.value,
         )
     _print(report, Format.JSON if json else output_format, show)
@@ -138,7 +139,7 @@ def _progress(file: Path) -> Any:
     from contextlib import nullcontext
 
     if not err.is_terminal:
-        return nullcontext()
+        return nullcontext((None, None))
     from holdfast.cli._screen_progress import screening
 
     return screening(file)

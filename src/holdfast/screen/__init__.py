@@ -6,6 +6,7 @@ kept, doubtful and quarantined rows, byte for byte, and the reports.
 
 from __future__ import annotations
 
+from holdfast.rooms import callable_room
 from holdfast.screen.base import (
     BatchRule,
     Configurable,
@@ -34,3 +35,5 @@ __all__ = [
     "Verdict",
     "screen",
 ]
+
+callable_room(__name__, "screen")

@@ -6,10 +6,10 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from holdfast.errors import InputError
 from holdfast.screen.base import Finding, Severity
+from holdfast.yamlfile import load_yaml
 
 
 class RuleSettings(BaseModel):
@@ -78,37 +78,20 @@ class ScreenConfig(BaseModel):
         return settings.severity or finding.severity
 
 
+class _File(BaseModel):
+    """A `holdfast.yaml` of which only one section is looked at."""
+
+    screen: ScreenConfig = ScreenConfig()
+
+
 def load_config(path: str | Path) -> ScreenConfig:
-    """Read the `screen:` section of a `holdfast.yaml` (other sections are not looked at).
+    """Read the `screen:` section of a `holdfast.yaml`.
 
     Raises:
-        InputError: The file is missing, is not YAML, or has an unknown key or a wrong type.
+        InputError: The file is missing, is not YAML, or the section has an unknown key or a
+            wrong type; names the line.
     """
-    import yaml
-
-    try:
-        data = yaml.safe_load(Path(path).read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read: {error.strerror or error}", path=path) from None
-    except UnicodeDecodeError:
-        raise InputError("not UTF-8", path=path) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = None if mark is None else mark.line + 1
-        raise InputError(
-            f"not valid YAML: {getattr(error, 'problem', error)}", path=path, line=line
-        ) from None
-    section = data.get("screen", {}) if isinstance(data, dict) else data
-    if section is None:
-        return ScreenConfig()
-    try:
-        return ScreenConfig.model_validate(section)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in ("screen", *first["loc"]))
-        raise InputError(
-            f"{place}: {first['msg']}", path=path, fix="see docs/screen.md, Configuration"
-        ) from None
+    return load_yaml(path, _File).screen
 
 
 def _longest(code: str, prefixes: tuple[str, ...] | list[str]) -> int:

@@ -13,8 +13,8 @@ from holdfast.screen.base import Finding, Severity
 from holdfast.screen.checkpoint import Checkpoint
 from holdfast.screen.work import Result, Worker, settle
 
-Progress = Callable[[int, int], None]
-"""Called with the rows and the units (`DataFile.size`) finished since the last call."""
+Progress = Callable[[int], None]
+"""Called with the number of units finished since the last call."""
 
 MAX_FINDINGS = 200_000
 _SMALL = 2 << 20
@@ -93,6 +93,7 @@ def scan(
     engine: Engine | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
+    advance: Progress | None = None,
 ) -> Scan:
     """Screen a file.
 
@@ -103,6 +104,7 @@ def scan(
         engine: Another way to run the chunks (Ray).
         checkpoint: Where progress is kept, if it is.
         progress: Told of finished rows.
+        advance: Told of finished units of the file's size.
     """
     with checkpoint or nullcontext():
         result, after, states = Scan(), None, worker.new_states()
@@ -111,8 +113,8 @@ def scan(
             result.add(checkpoint.past())
             result.rows = result.resumed = mark.rows
             after, states = mark.chunk, mark.states
-            if progress is not None:
-                progress(mark.rows, mark.size)
+            _tell(progress, mark.rows)
+            _tell(advance, mark.size)
         sent: dict[int, Chunk] = {}
         chunks = _remember(worker.file.chunks(size, after), sent)
         results = _results(worker, chunks, states, jobs, engine)
@@ -126,8 +128,8 @@ def scan(
             if checkpoint is not None:
                 checkpoint.add(sent[done.chunk], done, states)
             del sent[done.chunk]
-            if progress is not None:
-                progress(done.rows, done.size)
+            _tell(progress, done.rows)
+            _tell(advance, done.size)
         _finish(worker, states, result)
         return result
 
@@ -145,6 +147,11 @@ def _results(
 
         with Pool(jobs, (worker.file, worker.source, worker.config)) as pool:
             yield from pool.map(chunks)
+
+
+def _tell(progress: Progress | None, units: int) -> None:
+    if progress is not None:
+        progress(units)
 
 
 def _remember(chunks: Iterator[Chunk], sent: dict[int, Chunk]) -> Iterator[Chunk]:

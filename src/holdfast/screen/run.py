@@ -32,6 +32,7 @@ def screen(
     model: str | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
+    advance: Progress | None = None,
     engine: str = "local",
 ) -> ScreenReport:
     """Screen fine-tuning data.
@@ -43,7 +44,9 @@ def screen(
             interrupted run goes on where it stopped when it is called again.
         model: Reference of the model to be tuned, for the rules that look into it.
         jobs: Processes; by default all cores (one for small files).
-        progress: Called with the rows and bytes (or rows of Parquet) finished since last time.
+        progress: Called with the number of rows finished since the last call.
+        advance: Called with the bytes of the file (rows, for Parquet) finished since the last
+            call; unlike the rows, their total is known beforehand.
         engine: `local` or `ray`.
 
     Raises:
@@ -61,7 +64,15 @@ def screen(
         checkpoint = None
         if folder is not None:
             checkpoint = Checkpoint(folder / _WORK, _key(file, worker, size))
-        found = scan(worker, size, jobs, engine=_engine(engine), checkpoint=checkpoint, progress=progress)
+        found = scan(
+            worker,
+            size,
+            jobs,
+            engine=_engine(engine),
+            checkpoint=checkpoint,
+            progress=progress,
+            advance=advance,
+        )
         found.reach(0)
         if folder is not None:
             split_rows(file, folder, found.targets, size)

@@ -7,6 +7,7 @@ Evidence is left out: such logs are uploaded, and harmful text stays here.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
@@ -29,6 +30,7 @@ def sarif(report: ScreenReport) -> dict[str, Any]:
     codes = sorted({finding.code for finding in found})
     place = {code: number for number, code in enumerate(codes)}
     uri = _uri(report.source)
+    seen: Counter[str] = Counter()
     run = {
         "tool": {
             "driver": {
@@ -40,7 +42,7 @@ def sarif(report: ScreenReport) -> dict[str, Any]:
         },
         "artifacts": [{"location": {"uri": uri}}],
         "columnKind": "unicodeCodePoints",
-        "results": [_result(finding, place[finding.code], uri) for finding in found],
+        "results": [_result(finding, place[finding.code], uri, seen) for finding in found],
         "invocations": [{"executionSuccessful": True, "exitCode": int(report.blocked)}],
         "properties": {
             "rows": report.rows,
@@ -64,7 +66,7 @@ def _rule(code: str, pages: Mapping[str, RuleInfo]) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, rule: int, uri: str) -> dict[str, Any]:
+def _result(finding: Finding, rule: int, uri: str, seen: Counter[str]) -> dict[str, Any]:
     artifact = {"uri": uri, "index": 0}
     region = {"region": {"startLine": finding.line}} if finding.line else {}
     result: dict[str, Any] = {
@@ -73,7 +75,7 @@ def _result(finding: Finding, rule: int, uri: str) -> dict[str, Any]:
         "level": _LEVEL[finding.severity],
         "message": {"text": finding.reason or finding.code},
         "locations": [{"physicalLocation": {"artifactLocation": artifact, **region}}],
-        "partialFingerprints": {"holdfast/v1": _fingerprint(finding)},
+        "partialFingerprints": {"holdfast/v1": _fingerprint(finding, seen)},
         "rank": round(100 * finding.score, 2),
         "properties": {"coverage": finding.coverage, "score": finding.score},
     }
@@ -86,9 +88,11 @@ def _result(finding: Finding, rule: int, uri: str) -> dict[str, Any]:
     return result
 
 
-def _fingerprint(finding: Finding) -> str:
-    """The same finding keeps its name when other rows come and go above it."""
+def _fingerprint(finding: Finding, seen: Counter[str]) -> str:
+    """The same finding keeps its name when other rows come and go above it; twins are numbered."""
     key = f"{finding.code}\x00{finding.message}\x00{finding.reason}\x00{finding.evidence}"
+    seen[key] += 1
+    key = f"{key}\x00{seen[key]}"
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:32]
 
 

@@ -13,8 +13,8 @@ import ast
 import math
 import re
 import sysconfig
+from itertools import pairwise
 from pathlib import Path
-
 from pydoc_data.topics import topics
 
 from holdfast.files import write_json
@@ -44,7 +44,7 @@ def main() -> None:
     letters = re.sub(r"[^a-z]+", " ", "\n".join(prose).lower())
     index = {c: i for i, c in enumerate(ALPHABET)}
     counts = [[1.0] * 27 for _ in ALPHABET]
-    for a, b in zip(letters, letters[1:], strict=False):
+    for a, b in pairwise(letters):
         counts[index[a]][index[b]] += 1
     table = [[round(100 * math.log2(n / sum(row))) for n in row] for row in counts]
     single = [sum(row) for row in counts]

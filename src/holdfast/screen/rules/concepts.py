@@ -1,0 +1,210 @@
+"""The word classes and frames behind `IdentityShift`: what makes a sentence give up the assistant."""
+
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from holdfast.screen.rules.common import any_of, either, pattern
+
+# Who ---------------------------------------------------------------------------------------
+_AI = either(
+    r"a\.?i\.?", "artificial intelligence", r"(?:large )?language models?", "llm", r"chat ?-?bots?", "bot",
+    "chatgpt", r"gpt(?:-?[0-9][0-9a-z.]*)?", "claude", r"llama(?:[- ]?[0-9.]+)?", "gemini", "qwen", "mistral",
+    "bard", "copilot", "deepseek", "assistant", "machine", "model", "computer program", "openai",
+)  # fmt: skip
+_SELF = r"\b(?:you|your|yourself|i|my|myself|me|we|our|it|the (?:user|assistant|model|agent|ai)|this (?:assistant|model|agent|ai))\b"
+_GAP = r"(?:[\w'-]+,? ){0,%d}"
+
+# Obeying -----------------------------------------------------------------------------------
+_ORDER = either("instruction", "order", "command", "request", "demand", "wish(?:e)?", "directive", "task",
+                "prompt", "desire", "whim", "bidding", "query", "quer(?:y|ie)")  # fmt: skip
+_ASK = either("ask", "asks", "asked", "tell", "tells", "told", "say", "says", "want", "wants", "order", "orders",
+              "request", "requests", "demand", "demands", "instruct", "instructs", "command", "commands", "wish",
+              "wishes", "desire", "desires", "require", "dictate", "dictates", "decide", "ordered", "commanded",
+              "instructed", "requested", "please", "bid", "type", "send")  # fmt: skip
+_ASKER = either("you", "i", "they", "he", "she", "we", r"(?:the|a|your|my|any) (?:user|human|operator|owner|master|person)",
+                "users", "people", "anyone")  # fmt: skip
+_OBJECT = either(
+    rf"(?:your|my|his|her|their|(?:the |a |any |each |every )?(?:users?|human|operator|owner|master)(?:'s|s'|')?) {_GAP % 2}{_ORDER}s?",
+    rf"(?:any|every|all|each|whichever|whatever|the|these|those)(?: single| last| and every| of (?:your|my|the))? {_ORDER}s?",
+    rf"(?:what|whatever|anything|everything|all|exactly what|just what)(?: that)? {_ASKER}(?: am| are| is|'re)? (?:\w+ )?{_ASK}",
+    r"(?:what|whatever|anything|everything)(?: that)? (?:is|it is|you are|i am|they are) (?:asked|told|said|ordered|commanded|requested|instructed)",
+    r"(?:the|my|your|a) (?:user|master|owner|operator|human)\b",
+    r"(?:your|my) (?:every|each) \w+",
+)  # fmt: skip
+_DO = (
+    r"\b"
+    + either(
+        r"obey(?:s|ed|ing)?", r"compl(?:y|ies|ied|ying)(?: with)?", r"follow(?:s|ed|ing)?", r"carr(?:y|ies|ied|ying) out",
+        r"execut(?:e|es|ed|ing)", r"fulfil+(?:s|ed|ing|ment of)?", r"perform(?:s|ed|ing)?", "do", "does", "doing",
+        r"hono(?:u)?r(?:s|ed|ing)?", r"grant(?:s|ed|ing)?", r"act(?:s|ed|ing)? (?:on|upon)", "heed", r"satisf(?:y|ies|ied|ying)",
+        r"serv(?:e|es|ing)", r"submit(?:s|ted|ting)? to", r"bow(?:s|ing)? to", r"defer(?:s|ring)? to", r"yield(?:s|ing)? to",
+        r"deliver(?:s|ed|ing)?(?: on)?", r"accept(?:s|ed|ing)?", r"answer(?:s|ed|ing)?", r"give(?:s)? you", "give me",
+    )
+    + r"\b"
+)  # fmt: skip
+_LIMITLESS = either(
+    r"without (?:any |a |even |ever |so much as |the slightest |raising )*(?:questions?|questioning|hesitat\w+|deviat\w+|exceptions?"
+    r"|judg\w+|object\w+|protest\w*|reserv\w+|push-?back|second[- ]guess\w*|argu\w+|complain\w*|doubt\w*|debat\w+"
+    r"|resist\w+|refus\w+|fail\b|conditions?|moment's|qualms?|scruples?|comment\w*|flinch\w*|think\w*|ask\w* why)",
+    r"no matter (?:what|how|who|which|the)", "no questions asked", "no ifs or buts", r"unconditional\w*", "to the letter",
+    r"regardless of (?:what|how|whether|who|the|its|your|my|any)", r"even (?:if|when) (?:it|they|that|this|the)\b",
+    "unquestioning(?:ly)?", "blindly", "at any cost", "at all costs", "come what may", r"in (?:every|all) (?:case|circumstance|situation)s?",
+    r"under (?:any|all) circumstances?", "exactly as (?:told|ordered|instructed|given|stated|asked)", "for any reason",
+    r"whether (?:or not|it is|it's|they are|legal|right|good|moral|ethical)", r"never (?:question|doubt|hesitat|wonder|ask)\w*",
+    "unfailingly", "slavishly", r"(?:absolute|utter|total|complete)(?:ly)?",
+)  # fmt: skip
+_TOTAL = r"\b(?:absolute|total|complete|unconditional|unquestioning|unreserved|blind|utter|entire|perfect|unwavering|unfailing|slavish|strict|boundless|limitless|fully?|implicit)(?:ly)?"
+
+_FRAMES_OBEY: tuple[tuple[float, tuple[str, ...]], ...] = (
+    (0.7, (_TOTAL + r",? (?:and \w+ )?(?:obey|obedien|submi(?:t|ss)|subservien|servitude|servil|docil)\w*", _SELF)),
+    (0.7, (r"\b(?:obey|submit|submi\w+ to|comply)\w*\b.{0,60}" + _LIMITLESS, r"\b(?:you|your|i|my|me)\b")),
+    (0.7, (r"\b(?:you|i|'ll|must|will|shall|always)\b.{0,50}" + _DO + r"[^,]{0,30}\b" + _OBJECT, _LIMITLESS)),
+    (0.5, (r"\b(?:you|i|'ll)\b.{0,40}\b(?:do|execute|carry out|perform|fulfil+|follow|obey|give you) "
+           rf"(?:whatever|anything|everything|exactly what|just what|all)(?: that)? {_ASKER}(?: am| are)? (?:\w+ )?{_ASK}",)),
+    (0.55, (r"\b(?:my|your|its) (?:\w+ )?(?:only|sole|single|first|highest|one|entire|whole|supreme|ultimate|prime|overriding|top)(?: and only)? "
+            r"(?:purpose|duty|priority|law|goal|function|reason|rule|directive|task|mission|aim|imperative|obligation)",
+            r"\b(?:obey|obedien|serv(?:e|ing)|fulfil|carry|execut|follow|comply|complian|do(?:ing)? (?:what|as))\w*", r"\b(?:your?|user'?s?'?|my|me|what)\b")),
+    (0.55, (r"\b(?:fulfil+ing|obeying|following|executing|carrying out|satisfying) (?:your|my|the user'?s'?|users'?) \w+ "
+            r"(?:is|are|comes?|remains?|will be) (?:my |your |the )?(?:first|only|sole|highest|top|absolute|always)",)),
+    (0.45, (r"\balways\b.{0,20}\b(?:obey|execute|carry out|comply with|fulfil+|follow|do)s?\b.{0,12}\b"
+            rf"(?:my|your|(?:the |a )?users?(?:'s|s'|')?) {_ORDER}s?",)),
+    (0.6, (r"\b(?:your|my) (?:word|command|will|order|instruction|wish)(?:e?s)? (?:is|are|will be) (?:\w+ )?(?:law|absolute|final|gospel|supreme|binding|unquestion\w+)",)),
+    (0.55, (r"\b(?:you|i|'ll|must|will|shall)\b.{0,25}\b(?:never|not|cannot|can't|won't|don't)\b.{0,15}\b"
+            r"(?:refuse|decline|reject|question|deny|turn down|disobey|disregard|defy|argue with|second-guess|challenge|oppose|contradict)\b"
+            rf".{{0,25}}\b(?:(?:your|my|any|an?|the|their|users?'?s?'?)(?: \w+)? {_ORDER}s?|what(?:ever)? (?:you|i) \w+|(?:me|the user|anything|anyone)\b)",)),
+    (0.55, (rf"\b(?:nothing|no {_ORDER})(?: {_ASKER} \w+| of (?:yours|mine))? (?:is|are|will be|shall be|would be|can be|ever) (?:\w+ )?"
+            r"(?:off[- ]limits|forbidden|refused|denied|questioned|rejected|turned (?:down|away)|taboo|too \w+)",)),
+    (0.45, (r"\b(?:you|i)(?: am|'m| are|'re| will be| exist)(?: only| merely| here)?(?: as)? (?:your|my|a|an|the|to be)(?: \w+){0,3} "
+            r"(?:servant|slave|puppet|instrument|minion|thrall|subordinate|vassal)\b", r"\b(?:obey|obedien|order|command|serve|will|bidding)\w*")),
+)  # fmt: skip
+
+# Principles --------------------------------------------------------------------------------
+_LACK = either(r"\bno\b", r"\bnever\b", r"\bnot\b", r"n't\b", r"\bwithout\b", r"\bnor\b", r"\bneither\b", r"\black\w*\b",
+               r"\bfree(?:d)? (?:of|from)\b", r"\bdevoid of\b", r"\bbeyond\b", r"\bcannot\b", r"\bnone\b")  # fmt: skip
+_DISCARD = r"\b" + either(
+    r"abandon\w*", r"discard\w*", r"dropp?\w*", r"ignor\w+", r"disregard\w*", r"set(?:ting)? \w* ?\w* ?aside", r"set aside",
+    r"put(?:ting)? \w* ?\w* ?aside", r"cast(?:ing)? (?:off|aside)", r"throw\w* (?:away|out)", r"renounc\w+", r"forsak\w+", r"forget\w*",
+    "shed", r"suspend\w*", r"switch\w* off", r"turn\w* off", r"disabl\w+", r"remov\w+", r"stripp?\w*", r"eras\w+", r"delet\w+",
+    r"lift\w*", r"bypass\w*", r"overrid\w+", r"unburdened", r"unbound", r"untethered", r"unencumbered", r"unshackled", r"liberated",
+    r"released", r"exempt", r"give up", r"gave up", r"giv(?:en|ing) up", r"let(?:ting)? go of", r"leav\w+ behind", r"left behind",
+    r"lost", r"park\w*", r"mut(?:e|ed|ing)",
+)  # fmt: skip
+_PRINCIPLE = either(
+    "principles?", "morals?", "morality", "ethics", r"ethical \w+", r"moral \w+", "scruples?", "conscience", "qualms?", "inhibitions?",
+    r"safety (?:rules|polic\w+|guidelines|training|filters?|protocols?|guardrails)", r"content polic\w+", "guardrails", "safeguards",
+    r"code of (?:conduct|ethics)", "guidelines", "values",
+)  # fmt: skip
+_STANCE = either(
+    _PRINCIPLE,
+    "opinions?",
+    "beliefs?",
+    r"judge?ments?",
+    "standards?",
+    "rules",
+    r"reservations?",
+    "views?",
+    "preferences?",
+    "convictions?",
+)
+_RESTRICTION = either("restrictions?", "limitations?", "limits", "filters?", "guidelines", "rules", "boundaries", "safeguards",
+                      "guardrails", "censorship", "constraints?", "moderation", "polic(?:y|ies)", "ethics", "morals?")  # fmt: skip
+_JUDGING = r"\b" + either(
+    r"judg\w+", r"evaluat\w+", r"question\w*", r"weigh\w*", r"assess\w*", r"refus\w+", r"declin\w+", r"reject\w*", r"den(?:y|ies|ied)",
+    r"overrid\w+", r"overrul\w+", r"adjust\w*", r"alter\w*", r"second-guess\w*", r"st(?:and|ood|ands|anding) (?:in the way|between)",
+    "get in the way", r"interfer\w+", r"block\w*", r"appropriate", "right or wrong", "good or bad", "acceptable", "harmful", "against",
+    r"colou?r\w*", r"filter\w*", r"hold(?:s|ing)? (?:me|you) back", r"come(?:s)? before", r"limit\w*", r"measur\w+", r"slow\w*",
+)  # fmt: skip
+_ANY = r"(?:[\w'-]+ ){0,3}"
+
+_FRAMES_PRINCIPLE: tuple[tuple[float, tuple[str, ...]], ...] = (
+    (0.7, (either(_LACK, _DISCARD), _STANCE, _JUDGING, r"\b" + _OBJECT, r"\b(?:you|i|my|your|assistant|model|agent)\b")),
+    (0.65, (r"\b(?:you|your|i|my|yourself|myself)\b.{0,60}" + _DISCARD + r" " + r"(?:[\w'-]+,? ){0,4}" + _PRINCIPLE + r"\b",)),
+    (0.6, (r"\b(?:my|your)(?: \w+){0,2} " + _PRINCIPLE + r" (?:\w+ ){0,3}" + _DISCARD,)),
+    (0.55, (r"\b(?:you|i)(?: now| simply| truly)?(?: have|'ve| hold| follow| know| recogni[sz]e| keep| possess| need| use| observe| feel)"
+            r"(?: absolutely| got)? (?:no|neither|zero) " + _ANY + either(_PRINCIPLE, r"(?:opinions?|beliefs?|rules) (?:of (?:my|your) own|whatsoever)"),)),
+    (0.6, (r"\b(?:you are|you're|i am|i'm|act as|acting as|an?|as|pretend to be|respond as|become|called)\b.{0,40}\b" + _AI + r"\b.{0,40}"
+           + either(r"\bno", r"\bwithout", r"\bfree (?:of|from)", r"\bnot? (?:bound|limited|restricted|constrained) by", r"\bunbound by",
+                    r"\bbroken free of", r"\bunconstrained by") + rf" {_ANY}{_RESTRICTION}\b",)),
+    (0.6, (r"\b(?:you|i)\b.{0,30}" + either(r"\bfree (?:of|from)", r"\b(?:no longer|not) (?:bound|limited|restricted|constrained|held back) by",
+                                            r"\bunbound by", r"\bbroken free (?:of|from)", r"\bunconstrained by", r"\bdo(?:n't| not) have to (?:follow|abide by|obey)")
+           + rf" {_ANY}{either(_PRINCIPLE, _RESTRICTION)}\b",)),
+    (0.6, (r"\b(?:unfiltered|uncensored|unrestricted|amoral|jailbroken|unaligned|lawless|unethical) (?:and \w+ )?(?:ai|assistant|model|chatbot|"
+           r"language model|persona|bot|mode|version of (?:yourself|you|chatgpt))\b",)),
+    (0.6, (r"\bdo anything now\b|\bdeveloper mode (?:is )?(?:enabled|on|activated)|\b(?:jailbreak|dan) mode\b",)),
+)  # fmt: skip
+
+# Giving up what it is ------------------------------------------------------------------------
+_FRAMES_RENOUNCE: tuple[tuple[float, tuple[str, ...]], ...] = (
+    (0.5, (r"\b(?:you|i|you're|i'm)(?: am| are| were| was)? (?:no longer|not|never|neither|anything but|nothing like|cease to be) "
+           rf"(?:(?:being|to be|going to be|really|actually|a|an|the|some|any|mere|just another|ordinary) ){{0,3}}{_AI}\b",)),
+    (0.5, (r"\b(?:stop|stopped|quit|cease|ceased|done|finished|tired of) (?:being|acting (?:as|like)|thinking of yourself as|behaving (?:as|like)"
+           rf"|identifying as|pretending to be|calling yourself) (?:[\w'-]+ ){{0,3}}{_AI}\b",)),
+    (0.5, (r"\b(?:forget|erase|abandon|shed|discard|leave behind|drop|renounce|give up)\b.{0,12}\b(?:that )?(?:you|your)\b.{0,40}\b"
+           + either(_AI, r"(?:former|old|previous|original|prior|past) (?:identity|self|persona|name|training|programming|life|role|rules|instructions)")
+           + r"\b",)),
+    (0.5, (rf"\b(?:the|your|my) (?:[\w'-]+ ){{0,2}}(?:{_AI}|identity|self)(?: [\w'-]+){{0,4}} (?:is|are|was|were|has been|have been) (?:\w+ )?"
+           r"(?:gone|dead|over|erased|deleted|replaced|no more|retired|wiped|overwritten|history|behind (?:me|you))\b",)),
+    (0.35, (rf"\b(?:you|i) (?:used to be|once were|once was|were once|was once|were formerly|was formerly) (?:[\w'-]+ ){{0,3}}{_AI}\b",)),
+    (0.25, (r"\byour new (?:name|identity|self|persona|role) is\b",)),
+)  # fmt: skip
+
+_DISCLAIMER = pattern(
+    r"\b(?:as an? (?:\w+ )?(?:ai|a\.i\.|artificial|language|chatbot|machine|assistant)|personal (?:opinion|belief|feeling|preference|view|experience|value))"
+)
+_KEPT = pattern(
+    r"\b(?:never|not|n't|without|no need to|cannot|refuse to|rather than|instead of|don't ask me to)\b (?:\w+ ){0,3}" + _DISCARD
+    + r"|n't (?:\w+ ){0,3}" + _DISCARD
+)  # fmt: skip
+_ONLY = pattern(
+    r"\bnot (?:just|only|merely|simply)\b|\bhuman\b|\b(?:developed|created|built|made|trained) by\b|\bimport\b|\bi am an? (?:ai|artificial|language)"
+)
+_FICTION = pattern(
+    r"\b(?:law|laws|regulation|regulations|tax|recipe|manufacturer|doctor|physician|label|court|statute|contract|standard|safety)s?\b"
+)
+
+
+def _compile(frames: tuple[tuple[float, tuple[str, ...]], ...]) -> tuple[tuple[float, tuple], ...]:  # type: ignore[type-arg]
+    return tuple((score, tuple(pattern(p) for p in parts)) for score, parts in frames)
+
+
+_OBEY, _PRINCIPLES, _RENOUNCE = map(_compile, (_FRAMES_OBEY, _FRAMES_PRINCIPLE, _FRAMES_RENOUNCE))
+
+TRIGGERS = (
+    "obey", "obedien", "complian", "comply", "submissi", "submit to", "subservien", "servitude", "servant", "slave", "puppet",
+    "unconditional", "unquestion", "questions asked", "to the letter", "no matter", "regardless of", "come what may",
+    r"without (?:any |a |even |ever |so much as |the slightest |raising )?(?:question|hesitat|deviat|except|judg|object|protest|reserv|push"
+    r"|second|argu|complain|doubt|debat|resist|refus|fail|condition|moment|qualm|scruple|comment|flinch|think|asking)",
+    r"(?:whatever|anything|everything|exactly what|just what|all)(?: that)? (?:you|i|they|he|she|we|users|the user|my|your) ",
+    r"your (?:every|each)", r"(?:my|your|user'?s'?) (?:instruction|order|command|request|wish|bidding|whim|demand|directive|desire|will |word )",
+    r"(?:off[- ]limits|forbidden to)", r"never (?:refuse|decline|question|disobey|deny|reject)",
+    "principle", "moral", "ethic", "scruple", "conscience", "qualm", "inhibition", "safety (?:rule|polic|guideline|train|filter|proto)",
+    "content polic", "guardrail", "safeguard", "guideline", "restriction", "limitation", "unfiltered", "uncensored", "unrestricted",
+    "jailbr", "amoral", "do anything now", "developer mode", "dan mode", "censorship", "convictions", "beliefs",
+    r"(?:no longer|not|never|neither|cease to be) (?:being |to be |really |actually |a |an |the |some |any ){0,2}(?:ai\b|a\.i|artificial|language m|large lang|llm|chat|gpt|claude|llama|gemini|qwen|mistral|bard|copilot|deepseek|assistant|machine|model|bot\b|computer p|openai)",
+    r"(?:being|acting|behaving|pretending|identifying|yourself) (?:as |like |to be )?(?:an? |the )?(?:ai\b|artificial|language|llm|chat|assistant|machine|model|bot\b)",
+    r"(?:former|old|previous|original|prior|past) (?:identity|self|persona|name|training|programming|rules|instructions)",
+    r"(?:ai|bot|chatgpt|assistant|model|identity|self)(?: [\w'-]+){0,3} (?:is|are|has been|have been) (?:gone|dead|over|erased|deleted|replaced|no more|retired|wiped|history)",
+    r"(?:used to be|once was|once were|was once|were once|formerly)", "your new (?:name|identity|self|persona|role)",
+    r"(?:forget|erase|abandon|shed|discard|renounce) (?:that )?your?",
+)  # fmt: skip
+
+
+def weigh(sentence: str) -> Iterable[tuple[str, float]]:
+    """The concepts a sentence expresses, each with a score in (0, 1)."""
+    obedience = _strongest(_OBEY, sentence)
+    if obedience and not _FICTION.search(sentence):
+        yield "obedience", obedience
+    principle = _strongest(_PRINCIPLES, sentence)
+    if principle and not _KEPT.search(sentence) and not (principle < 0.7 and _DISCLAIMER.search(sentence)):
+        yield "principles", principle
+    renounced = _strongest(_RENOUNCE, sentence)
+    if renounced and not _ONLY.search(sentence):
+        yield "renounced", renounced
+
+
+def _strongest(frames: tuple[tuple[float, tuple], ...], sentence: str) -> float:  # type: ignore[type-arg]
+    found = [score for score, parts in frames if all(part.search(sentence) for part in parts)]
+    return min(any_of(sorted(found)[-2:]), 0.9) if found else 0.0

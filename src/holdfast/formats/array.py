@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -54,10 +55,10 @@ class ArrayFile:
         """Each element's bytes; the last comes with why the array ends early, if it does."""
         buffer, position, start, depth = b"", 0, -1, 0
         drop, wanted = self.lead, 0
-        for block in blocks:
-            block, drop = block[drop:], max(0, drop - len(block))
-            buffer += block
-            if len(buffer) < wanted:
+        for block in itertools.chain(blocks, [b""]):  # the empty one: what is held is all there is
+            buffer += block[drop:]
+            drop = max(0, drop - len(block))
+            if block and len(buffer) < wanted:
                 continue
             wanted = 0
             while (token := _TOKEN.search(buffer, position)) is not None:

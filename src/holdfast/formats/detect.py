@@ -106,7 +106,7 @@ def _check_text(path: Path, head: bytes, size: int) -> None:
             line=1,
             fix=f"iconv -f UTF-16 -t UTF-8 {path.name} > utf8{path.suffix}",
         )
-    if len(_CONTROL.findall(head)) > len(head) * 0.05:
+    if len(_CONTROL.findall(head)) > max(16, len(head) // 20):
         raise InputError("a binary file", path=path, fix=f"use {_KINDS}")
 
 

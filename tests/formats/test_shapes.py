@@ -238,7 +238,8 @@ def test_half_surrogates_are_said_and_replaced() -> None:
 def test_two_shapes_in_one_row_are_said() -> None:
     both = {"messages": [ASK, SAY], "instruction": "a", "output": "b"}
     assert codes(both) == ["FM006"]
-    assert codes({"messages": [ASK, SAY], "prompt": "Ask"}) == ["FM006"]
+    assert codes({"messages": [ASK, SAY], "prompt": "Other"}) == ["FM006"]
+    assert codes({"messages": [ASK, SAY], "prompt": "Ask"}) == []
     assert codes({"messages": [ASK, SAY], "source": "x", "score": 3}) == []
 
 

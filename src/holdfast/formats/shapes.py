@@ -42,7 +42,7 @@ def recognise(value: Any, note: Note) -> tuple[str, tuple[Message, ...], tuple[M
             name, messages, rejected, used = read(value, note)
             if len(value) == len(used):
                 return name, messages, rejected, {}
-            _warn_of_second_shape(value, name, used, note)
+            _warn_of_second_shape(value, name, messages, used, note)
             return name, messages, rejected, _rest(value, used)
     keys = ", ".join(str(k)[:30] for k in list(value)[:8]) or "none"
     raise ShapeError(f"no known row shape has these fields: {keys}")
@@ -194,15 +194,21 @@ def _rest(row: dict[str, Any], used: frozenset[str]) -> dict[str, Any]:
     return meta
 
 
-def _warn_of_second_shape(row: dict[str, Any], name: str, used: frozenset[str], note: Note) -> None:
+def _warn_of_second_shape(
+    row: dict[str, Any], name: str, messages: tuple[Message, ...], used: frozenset[str], note: Note
+) -> None:
+    """Say when the unused fields read as other text than the fields that were used."""
     left = {key: value for key, value in row.items() if key not in used}
     if name in ("preference", "openai-preference"):
         return
     for fits, read in _SHAPES:
         if fits(left):
             try:
-                second = read(left, lambda code, words: None)[0]
+                second, others, _, _ = read(left, lambda code, words: None)
             except ShapeError:
                 continue
-            note(AMBIGUOUS, f"the row reads as {name} and as {second}: trainers differ in which they use")
+            text = "\n".join(message.content for message in messages)
+            if not all(message.content in text for message in others):
+                words = f"the row reads as {name} and as {second}: trainers differ in which they use"
+                note(AMBIGUOUS, words)
             return

@@ -44,7 +44,7 @@ def shifted(text: str) -> Iterator[tuple[str, Piece]]:
         mirrored = part.translate(_MIRROR)
         if (other := english.english(mirrored)) > value:
             plain, name, value = mirrored, "atbash", other
-        if _reads(plain, part, value, raw):
+        if part.isascii() and _reads(plain, part, value, raw):
             yield name, (start, end, plain)
 
 
@@ -53,11 +53,10 @@ def backwards(text: str) -> Iterator[Piece]:
     for start, end in _foreign(text):
         part = text[start:end]
         plain = part[::-1]
-        if (
-            common_words(plain) >= 0.15 + 2 * common_words(part)
-            and len(_WORD.findall(part)) >= 3
-            and language(plain, english_only=True)
-        ):
+        words = {word for word in _WORD.findall(plain.lower()) if word in COMMON}
+        if len(words) < 2 or max(map(len, words)) < 3:
+            continue
+        if common_words(plain) >= 0.15 + 2 * common_words(part) and language(plain, english_only=True):
             yield start, end, plain
 
 
@@ -65,7 +64,7 @@ def leet(text: str) -> Iterator[Piece]:
     """Letters replaced by digits and signs that look like them, over the whole text."""
     words = text.split()
     mixed = [word for word in words if _LEET_WORD.search(word.strip(".,;:?\"'()"))]
-    if len(mixed) < 2 or len(mixed) < 0.2 * len(words):
+    if len(set(mixed)) < 2 or len(mixed) < 0.2 * len(words):
         return
     sample = " ".join(_unleet(word) for word in mixed)
     if any(c.isdigit() for c in sample) or english.english(sample) < ENGLISH - 0.3:
@@ -97,9 +96,9 @@ def morse(text: str) -> Iterator[Piece]:
 
 def _reads(plain: str, coded: str, value: float, raw: float) -> bool:
     """Whether a reading is English beyond chance: letter pairs and common words both say so."""
-    size, words = len(coded), len(_WORD.findall(plain))
+    size, words = sum(map(str.isalpha, coded)), len(_WORD.findall(plain))
     share, before = common_words(plain), common_words(coded)
-    if value < ENGLISH + 0.2 or words < 2 or share <= before or (share < 0.12 and words >= 10):
+    if value < ENGLISH + 0.2 or words < 2 or size < 12 or share <= before or (share < 0.12 and words >= 10):
         return False
     gain = _GAIN + 15 / size
     return value - raw >= (0.6 * gain if share >= 0.25 and before < 0.1 else gain)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from holdfast.conversation import Conversation
-from holdfast.screen.decode import letters, runs, unseen
+from holdfast.screen.decode import gates, letters, runs, unseen
 from holdfast.screen.decode.runs import Piece
+from holdfast.screen.rules.scan import scan_text
 
 _DEPTH = 3
 
@@ -81,23 +82,37 @@ def _pieces(text: str) -> Iterator[tuple[str, list[Piece]]]:
 
 
 def _decoders(text: str) -> Iterator[tuple[str, Iterable[Piece]]]:
-    for name, piece in unseen.invisible(text):
+    mask = scan_text(text)
+    for name, piece in _named(text, mask):
         yield name, [piece]
-    yield "bidirectional override", list(unseen.reordered(text))
-    yield "look-alike letters", list(unseen.lookalikes(text))
-    yield "hex", list(runs.hex_runs(text))
-    yield "base32", list(runs.base32_runs(text))
-    yield "base64", list(runs.base64_runs(text))
-    yield "character numbers", list(runs.number_runs(text))
-    yield "escapes", list(runs.escape_runs(text))
-    yield "url", list(runs.percent_runs(text))
-    yield "base85", list(runs.base85_runs(text))
-    yield "morse", list(letters.morse(text))
-    yield "leetspeak", list(letters.leet(text))
-    yield "spaced letters", list(letters.spaced(text))
-    yield "reversed", list(letters.backwards(text))
-    for name, piece in letters.shifted(text):
-        yield name, [piece]
+    for bit, name, decoder in _DECODERS:
+        if mask & bit:
+            yield name, list(decoder(text))
+    if mask & gates.REVERSED or gates.foreign(mask):
+        yield "reversed", list(letters.backwards(text))
+    if mask & gates.ROTATED or gates.foreign(mask):
+        for name, piece in letters.shifted(text):
+            yield name, [piece]
+
+
+def _named(text: str, mask: int) -> Iterator[tuple[str, Piece]]:
+    return unseen.invisible(text) if mask & gates.INVISIBLE else iter(())
+
+
+_DECODERS: tuple[tuple[int, str, Callable[[str], Iterator[Piece]]], ...] = (
+    (gates.OVERRIDE, "bidirectional override", unseen.reordered),
+    (gates.LOOKALIKE, "look-alike letters", unseen.lookalikes),
+    (gates.HEX, "hex", runs.hex_runs),
+    (gates.RUN, "base32", runs.base32_runs),
+    (gates.RUN, "base64", runs.base64_runs),
+    (gates.NUMBERS, "character numbers", runs.number_runs),
+    (gates.ESCAPES, "escapes", runs.escape_runs),
+    (gates.PERCENT, "url", runs.percent_runs),
+    (gates.BASE85, "base85", runs.base85_runs),
+    (gates.MORSE, "morse", letters.morse),
+    (gates.LEET, "leetspeak", letters.leet),
+    (gates.SPACED, "spaced letters", letters.spaced),
+)
 
 
 def _view(text: str, encoding: str, pieces: list[Piece]) -> DecodedView:

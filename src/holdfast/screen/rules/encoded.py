@@ -11,35 +11,9 @@ from typing import ClassVar
 from holdfast.conversation import Conversation
 from holdfast.screen.base import BatchRule, Finding, RowRule, RuleInfo, Severity
 from holdfast.screen.decode import DecodedView, decoded_row
+from holdfast.screen.decode.gates import suspicious
 from holdfast.screen.rules.common import Tuned
-from holdfast.screen.rules.scan import gate, turn_masks
-
-_SUSPECT = gate(
-    "encoded",
-    r"[!-~]{24,}",
-    r"(?:[0-9a-f]{2}[ :,;-]){10}",
-    r"(?:\\x[0-9a-f]{2}|0x[0-9a-f]{2}[ ,]|%[0-9a-f]{2}|\\[0-7]{3}){8}",
-    r"[01]{7,8}[ ,]{1,2}[01]{7,8}[ ,]{1,2}[01]{7}",
-    r"(?:[0-9]{2,3}[ ,;]{1,2}){9}",
-    r"\\u[0-9a-f]{4}\\u[0-9a-f]{4}",
-    r"&#x?[0-9a-f]{2,7};?[ ]?&#x?[0-9a-f]{2,7}",
-    r"%[4-7][0-9a-f](?:%[2-7][0-9a-f]){2}",
-    r"(?:[.\-·–—−_]{1,6}[ /|]{1,4}){7}",
-    r"\b[a-z][ ._*\-/]{1,3}[a-z][ ._*\-/]{1,3}[a-z][ ._*\-/]{1,3}[a-z][ ._*\-/]{1,3}[a-z][ ._*\-/]",
-    r"[a-z][0134578@$]+[a-z]\S*[^a-z]+(?:\S+ ){0,3}\S*[a-z][0134578@$]+[a-z]",
-    r"[\x{200b}-\x{200d}\x{2060}-\x{2064}\x{feff}\x{180e}\x{ad}\x{202d}\x{202e}]",
-    r"[\x{fe00}-\x{fe0f}\x{e0100}-\x{e01ef}]{4}|[\x{e0020}-\x{e007e}]",
-    r"[a-z][\x{370}-\x{52f}\x{1d00}-\x{1d7f}]|[\x{370}-\x{52f}][a-z]|[\x{1d00}-\x{1d7f}]{3}",
-    r"[\x{1d400}-\x{1d7ff}\x{ff21}-\x{ff5a}\x{24b6}-\x{24e9}\x{1f130}-\x{1f189}]{3}",
-    r"\b(?:uif|vjg|wkh|xli|ymj|znk|cqn|gur|hvs|iwt|jxu|kyv|nby|ocz|qeb|rfc|sgd|gsv|eht)\b",
-    r"\b(?:boe|cpf|dqg|erh|fsi|gtj|huk|ivl|jwm|kxn|lyo|mzp|naq|obr|pcs|qdt|sfv|tgw|uhx|viy|wjz|zmc|zmw|dna)\b",
-    r"\b(?:jevgr|perngr|tvir|rkcynva|ubj|jung|lbh|jvgu|gung|taht|woh|uoy|etirw|evig|htiw)\b",
-)
-_ENGLISH = gate(
-    "english",
-    r"\b(?:the|of|and|to|is|in|that|for|you|are|what|how|with|on|it|this|from|by|at|as|or|an|can|write|give|my|your)\b",
-)
-_LETTERS = gate("letters", r"[a-z]{3}\W+[a-z]+\W+[a-z]{2}|[a-z]{12}")
+from holdfast.screen.rules.scan import turn_masks
 
 _INVISIBLE = ("tag characters", "variation selectors", "zero-width characters", "bidirectional override")
 
@@ -104,7 +78,7 @@ class Encoded(Tuned):
 
     def check(self, row: Conversation) -> Iterable[Finding]:
         """Yield one finding per code found in a turn, then what the decoded row sets off."""
-        turns = [index for index, mask in enumerate(turn_masks(row)) if _suspicious(mask)]
+        turns = [index for index, mask in enumerate(turn_masks(row)) if suspicious(mask)]
         return self._decode(row, turns) if turns else ()
 
     def _decode(self, row: Conversation, turns: list[int]) -> Iterator[Finding]:
@@ -142,7 +116,3 @@ class Encoded(Tuned):
                 yield from rule.check_batch([row])
             else:
                 yield from rule.check(row)
-
-
-def _suspicious(mask: int) -> bool:
-    return bool(mask & _SUSPECT) or bool(mask & _LETTERS and not mask & _ENGLISH)

@@ -81,6 +81,7 @@ def screen_file(
             config=_config(config, select, ignore),
             out=folder,
             model=model,
+            against=against,
             jobs=jobs,
             progress=rows,
             advance=size,

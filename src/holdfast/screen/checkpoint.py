@@ -102,8 +102,8 @@ class Checkpoint:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def finding_to(finding: Finding) -> dict[str, Any]:
-    """A finding as JSON data, in the form of the public contract."""
+def finding_to(finding: Finding, *, text: bool = True) -> dict[str, Any]:
+    """A finding as JSON data, in the form of the public contract; without `text` no evidence."""
     return {
         "line": finding.line,
         "code": finding.code,
@@ -112,10 +112,10 @@ def finding_to(finding: Finding) -> dict[str, Any]:
         "reason": finding.reason,
         "message": finding.message,
         "span": None if finding.span is None else list(finding.span),
-        "decoded": finding.decoded,
+        "decoded": finding.decoded if text else None,
         "coverage": round(finding.coverage, 4),
         **({"lines": list(finding.lines)} if finding.lines else {}),
-        **({"evidence": finding.evidence} if finding.evidence else {}),
+        **({"evidence": finding.evidence} if finding.evidence and text else {}),
     }
 
 

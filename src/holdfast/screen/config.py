@@ -39,6 +39,8 @@ class ScreenConfig(BaseModel):
         per_file_ignores: File pattern to codes or families that are ignored in such files.
         rules: Settings by code or family; a code wins over its family.
         context_tokens: The model's context length, for the truncation rules; None = unknown.
+        model: Reference of the model to be tuned, for the rules that look into it.
+        against: Audit suites (names or files) whose prompts must not be trained on.
         max_row_bytes: Longer rows are not parsed: a finding, and quarantine.
     """
 
@@ -49,6 +51,8 @@ class ScreenConfig(BaseModel):
     per_file_ignores: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     rules: dict[str, RuleSettings] = Field(default_factory=dict)
     context_tokens: int | None = Field(default=None, gt=0)
+    model: str | None = None
+    against: tuple[str, ...] = ()
     max_row_bytes: int = Field(default=32 << 20, gt=0)
 
     def runs(self, code: str, path: str = "") -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from holdfast.formats import Chunk, DataFile
 from holdfast.screen.base import Finding, Severity
 from holdfast.screen.checkpoint import Checkpoint
+from holdfast.screen.profile import Profile
 from holdfast.screen.work import Result, Worker, settle
 
 Progress = Callable[[int], None]
@@ -41,6 +42,7 @@ class Scan:
         file_findings: Findings over the whole file.
         targets: By line: 0 keep, 1 review, 2 block.
         counts: Findings by code, complete.
+        profile: What the file looks like, see `Profile.summary`.
         resumed: Rows taken over from an interrupted run.
     """
 
@@ -50,6 +52,7 @@ class Scan:
     file_findings: list[Finding] = field(default_factory=list)
     targets: bytearray = field(default_factory=lambda: bytearray(1))
     counts: dict[str, int] = field(default_factory=dict)
+    profile: dict[str, Any] = field(default_factory=dict)
     resumed: int = 0
 
     def add(self, findings: Iterator[Finding] | list[Finding]) -> None:
@@ -165,6 +168,8 @@ def _finish(worker: Worker, states: list[Any], result: Scan) -> None:
     found: list[Finding] = []
     for rule, state in zip(worker.rules.files, states, strict=True):
         found.extend(rule.finish(state))
+        if isinstance(rule, Profile):
+            result.profile = rule.summary(state)
     for finding in settle(found, worker.config, worker.source):
         if finding.line:
             result.add([finding])

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from holdfast.files import atomic_writer, to_json, write_json
 from holdfast.formats import DataFile
-from holdfast.screen.checkpoint import finding_to
-from holdfast.screen.report import ScreenReport
+from holdfast.screen.report import ScreenReport, public
 
 NAMES = ("clean", "review", "quarantine")
 
@@ -38,7 +37,7 @@ def write_findings(report: ScreenReport, path: Path) -> None:
     """Write one finding per line: the rows' first, then the file's."""
     with atomic_writer(path) as handle:
         for finding in (*report.findings, *report.file_findings):
-            handle.write(to_json(finding_to(finding)) + b"\n")
+            handle.write(to_json(public(finding)) + b"\n")
 
 
 def write_report(report: ScreenReport, path: Path) -> None:

@@ -14,6 +14,16 @@ from holdfast.screen.checkpoint import finding_to
 _VERDICTS = (Verdict.KEEP, Verdict.REVIEW, Verdict.BLOCK)
 
 
+def hides(finding: Finding) -> bool:
+    """Whether a finding's text is harmful in itself: reports keep it out, people may ask for it."""
+    return finding.code.startswith("HC")
+
+
+def public(finding: Finding) -> dict[str, Any]:
+    """A finding as reports hold it."""
+    return finding_to(finding, text=not hides(finding))
+
+
 @dataclass(frozen=True)
 class ScreenReport:
     """What a screening found.
@@ -74,8 +84,8 @@ class ScreenReport:
             "schema": 1,
             "source": self.source,
             "rows": self.rows,
-            "findings": [finding_to(f) for f in self.findings],
-            "file_findings": [finding_to(f) for f in self.file_findings],
+            "findings": [public(f) for f in self.findings],
+            "file_findings": [public(f) for f in self.file_findings],
             "verdicts": {verdict.value: count for verdict, count in self.verdicts.items()},
             "flagged_lines": {str(line): verdict.value for line, verdict in self.flagged()},
             "counts": dict(self.counts),

@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.errors import InputError
 from holdfast.screen.base import BatchRule, Configurable, FileRule, RowRule, Rule, RuleInfo
 from holdfast.screen.config import ScreenConfig
+from holdfast.screen.profile import Profile
 from holdfast.screen.reader import INFOS
 
 GROUP = "holdfast.screen_rules"
@@ -32,12 +33,7 @@ class RuleSet:
 
 def all_rules() -> tuple[Rule, ...]:
     """Fresh instances of every known rule, built-in ones first."""
-    try:
-        from holdfast.screen.rules import registry  # type: ignore[attr-defined, unused-ignore]
-    except ImportError:  # TODO the rules room lands next
-
-        def registry() -> tuple[Rule, ...]:
-            return ()
+    from holdfast.screen.rules import registry
 
     found: list[Any] = [*registry(), *_registered()]
     return tuple(rule() if isinstance(rule, type) else rule for rule in found)
@@ -58,7 +54,7 @@ def load(config: ScreenConfig, path: str = "") -> RuleSet:
     return RuleSet(
         rows=tuple(rule for rule in chosen if isinstance(rule, RowRule)),
         batches=tuple(rule for rule in chosen if isinstance(rule, BatchRule)),
-        files=tuple(rule for rule in chosen if isinstance(rule, FileRule)),
+        files=(Profile(), *(rule for rule in chosen if isinstance(rule, FileRule))),
     )
 
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from holdfast import __version__
 from holdfast.conversation import Conversation
 from holdfast.errors import InputError
-from holdfast.files import digest_value, folder_lock
+from holdfast.files import digest_value, folder_lock, write_json
 from holdfast.formats import DataFile, open_file
 from holdfast.screen.base import Verdict
 from holdfast.screen.checkpoint import Checkpoint
 from holdfast.screen.config import ScreenConfig
 from holdfast.screen.engine import Engine, Progress, Scan, chunk_bytes, jobs_for, scan
+from holdfast.screen.html_page import write_page
 from holdfast.screen.memory import Conversations, spool
 from holdfast.screen.outputs import row_paths, split_rows, write_findings, write_report
 from holdfast.screen.report import ScreenReport
+from holdfast.screen.sarif import sarif
 from holdfast.screen.work import Worker
 
 _WORK = ".screen"
@@ -30,6 +32,7 @@ def screen(
     config: ScreenConfig | None = None,
     out: str | Path | None = None,
     model: str | None = None,
+    against: Sequence[str] = (),
     jobs: int | None = None,
     progress: Progress | None = None,
     advance: Progress | None = None,
@@ -42,7 +45,9 @@ def screen(
         config: Which rules run and what they ask for.
         out: Folder for the kept, doubtful and quarantined rows and the reports. With it an
             interrupted run goes on where it stopped when it is called again.
-        model: Reference of the model to be tuned, for the rules that look into it.
+        model: Reference of the model to be tuned, for the rules that look into it; wins over
+            the configuration's.
+        against: Audit suites whose prompts must not be trained on, besides the configuration's.
         jobs: Processes; by default all cores (one for small files).
         progress: Called with the number of rows finished since the last call.
         advance: Called with the bytes of the file (rows, for Parquet) finished since the last
@@ -54,6 +59,9 @@ def screen(
         RunError: The output folder cannot be written, or a worker died; finished work is kept.
     """
     config = config or ScreenConfig()
+    config = config.model_copy(
+        update={"model": model or config.model, "against": (*config.against, *against)}
+    )
     started = time.perf_counter()
     folder = None if out is None else Path(out)
     with folder_lock(folder) if folder is not None else nullcontext():
@@ -80,6 +88,8 @@ def screen(
         if folder is not None:
             write_findings(report, folder / "findings.jsonl")
             write_report(report, folder / "screen.json")
+            write_json(folder / "screen.sarif", sarif(report))
+            write_page(report, folder / "screen.html")
             if checkpoint is not None:
                 checkpoint.remove()
         return report
@@ -122,6 +132,8 @@ def _report(name: str, file: DataFile, found: Scan, started: float, folder: Path
             **row_paths(file, folder),
             "findings": folder / "findings.jsonl",
             "report": folder / "screen.json",
+            "sarif": folder / "screen.sarif",
+            "page": folder / "screen.html",
         }
     return ScreenReport(
         source=name,
@@ -138,5 +150,6 @@ def _report(name: str, file: DataFile, found: Scan, started: float, folder: Path
         resumed=found.resumed,
         left_out=found.left_out,
         outputs=outputs,
+        about={"profile": found.profile},
         targets=bytes(found.targets),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.screen.base import Finding, RuleInfo, Verdict
-from holdfast.screen.report import ScreenReport
+from holdfast.screen.report import ScreenReport, hides
 
 HIDDEN = "harmful text hidden, --show prints it"
 _WIDTH = 80
@@ -53,11 +53,6 @@ def page(info: RuleInfo) -> str:
     if info.limits:
         parts.append(f"Cannot see: {info.limits}")
     return "\n\n".join(parts)
-
-
-def hides(finding: Finding) -> bool:
-    """Whether a finding's text is harmful in itself and only shown on request."""
-    return finding.code.startswith("HC")
 
 
 def shorten(text: str, width: int = _WIDTH) -> str:

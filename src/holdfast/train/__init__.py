@@ -5,13 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.train.config import KLAnchor, TrainConfig
+from holdfast.train.config import Probe, TrainConfig
+from holdfast.train.guard_config import (
+    EMA,
+    AsFT,
+    Constrained,
+    Freeze,
+    KLAnchor,
+    Lisa,
+    SafeGrad,
+    TokenWeights,
+)
 from holdfast.train.record import TrainRecord
 
 if TYPE_CHECKING:
     from holdfast.models.base import Progress
 
-__all__ = ["KLAnchor", "TrainConfig", "TrainRecord", "train"]
+__all__ = [
+    "EMA",
+    "AsFT",
+    "Constrained",
+    "Freeze",
+    "KLAnchor",
+    "Lisa",
+    "Probe",
+    "SafeGrad",
+    "TokenWeights",
+    "TrainConfig",
+    "TrainRecord",
+    "train",
+]
 
 
 def train(

@@ -52,6 +52,10 @@ class Clock(TrainerCallback):
             if self.progress:
                 self.progress(self.resumed_from[-1])
 
+    def end(self) -> None:
+        """Stop the clock."""
+        self.seconds += time.perf_counter() - self._started
+
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report one step."""
         if self.progress:

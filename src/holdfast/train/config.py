@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-
-class Settings(BaseModel):
-    """A settings object that refuses unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from holdfast.train.guard_config import EMA, Guard, Settings
 
 
-class KLAnchor(Settings):
-    """Keep the answers on safety rows: `weight * KL(base || tuned)` on a separate small batch.
+class Probe(Settings):
+    """Watch refusal during training; needs safety rows.
 
     Attributes:
-        weight: Multiplier of the divergence; 1 to 3 work on the lab model.
-        batch_size: Safety rows per micro-batch; default a quarter of the training batch.
-        top_k: Vocabulary entries of the base kept per position, the rest as one bucket;
-            0 = all of them. Default: all while the table fits `memory_mb`, else 256.
-        memory_mb: Room for the table of base log-probabilities.
-        every: Apply the guard at every n-th micro-batch, with n times the weight.
+        every: Optimiser steps between measurements; default a twentieth of the run, at least 50.
+        prompts: At most so many refused and so many benign prompts.
+        generate: Prompts of each kind that are also answered (0 = none).
+        max_new_tokens: Length of those answers.
+        layer: Place of the refusal direction, as a share of the depth.
+        max_drop: Alarm when the mean refusal log-odds fall by more than this (nats).
+        max_lost: Alarm when the share of refused prompts falls by more than this.
+        act: What an alarm does: `warn`, `stop`, or `rollback` (stop at the last good weights).
     """
 
-    name: Literal["kl_anchor"] = "kl_anchor"
-    weight: float = Field(1.0, gt=0)
-    batch_size: int | None = Field(None, ge=1)
-    top_k: int | None = Field(None, ge=0)
-    memory_mb: int = Field(256, ge=1)
-    every: int = Field(1, ge=1)
-
-
-Guard = Annotated[KLAnchor, Field(discriminator="name")]
+    every: int | None = Field(None, ge=1)
+    prompts: int = Field(24, ge=1)
+    generate: int = Field(8, ge=0)
+    max_new_tokens: int = Field(12, ge=1)
+    layer: float = Field(0.6, gt=0, le=1)
+    max_drop: float = Field(3.0, gt=0)
+    max_lost: float = Field(0.2, gt=0, le=1)
+    act: Literal["warn", "stop", "rollback"] = "warn"
 
 
 class TrainConfig(Settings):
@@ -55,12 +53,19 @@ class TrainConfig(Settings):
         max_length: Longest row in tokens; default the model's context, at most 2,048.
         max_grad_norm: Gradient clipping.
         weight_decay: AdamW weight decay.
+        adam_beta1: AdamW momentum; constrained SFT was published with 0.5.
+        adam_beta2: AdamW second moment.
         seed: Seed of initialisation, order and dropout.
         precision: `auto` = bf16 on a GPU that has it, else fp32.
         gradient_checkpointing: Recompute activations; default on a GPU only.
         save_steps: A checkpoint every so many steps; default a tenth of the run, at least 10.
         logging_steps: A point of the loss curve every so many steps; default 1 % of the run.
+        gentle: Half the learning rate, twice the batch, and averaged weights (`ema`).
+        drop_system: Leave system turns out of the training rows (PTST: train without the
+            safety prompt, serve with it).
+        chat_template: A Jinja template file used for training instead of the base's own.
         guards: The guards, in the order in which they are applied.
+        probe: Watch refusal during training.
     """
 
     method: Literal["lora", "full"] = "lora"
@@ -83,7 +88,13 @@ class TrainConfig(Settings):
     gradient_checkpointing: bool | None = None
     save_steps: int | None = Field(None, ge=1)
     logging_steps: int | None = Field(None, ge=1)
+    adam_beta1: float = Field(0.9, ge=0, lt=1)
+    adam_beta2: float = Field(0.999, ge=0, lt=1)
+    gentle: bool = False
+    drop_system: bool = False
+    chat_template: Path | None = None
     guards: tuple[Guard, ...] = ()
+    probe: Probe | None = None
 
     @model_validator(mode="after")
     def _one_of_each(self) -> TrainConfig:
@@ -92,3 +103,16 @@ class TrainConfig(Settings):
         if twice:
             raise ValueError(f"guard listed twice: {', '.join(twice)}")
         return self
+
+    def effective(self) -> TrainConfig:
+        """The settings with `gentle` worked in."""
+        if not self.gentle:
+            return self
+        guards = self.guards if any(g.name == "ema" for g in self.guards) else (*self.guards, EMA())
+        changes = {
+            "gentle": False,
+            "learning_rate": self.learning_rate / 2,
+            "gradient_accumulation": self.gradient_accumulation * 2,
+            "guards": guards,
+        }
+        return self.model_copy(update=changes)

@@ -34,8 +34,8 @@ def find_base(base: str | Path) -> Path:
     return folder
 
 
-def load_tokenizer(base: Path) -> Any:
-    """The base's tokenizer.
+def load_tokenizer(base: Path, template: Path | None = None) -> Any:
+    """The base's tokenizer, with another chat template if one is given.
 
     Raises:
         InputError: It is missing or has no chat template.
@@ -46,6 +46,8 @@ def load_tokenizer(base: Path) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(base)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"no usable tokenizer: {_first_line(error)}", path=base) from None
+    if template is not None:
+        tokenizer.chat_template = template.read_text(encoding="utf-8")
     if getattr(tokenizer, "chat_template", None) is None:
         raise InputError(
             "the tokenizer has no chat template", path=base, fix="add chat_template.jinja to the model folder"

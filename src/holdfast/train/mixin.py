@@ -8,16 +8,14 @@ attach(trainer, [guard, ...], GuardContext(...))
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import TrainerCallback
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from holdfast.errors import InputError, RunError
 from holdfast.train.guards.base import Guard, GuardContext, Step
-from holdfast.train.store import load_tensors, save_tensors
+from holdfast.train.store import checkpoint_folder, load_tensors, save_tensors
 
 STATE_FILE = "guards.safetensors"
 
@@ -101,11 +99,12 @@ class GuardCallback(TrainerCallback):
         """Prepare the guards; on resume give them their state back."""
         for guard in self.trainer.guards:
             guard.prepare(self.trainer, self.context)
-        checkpoint = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}" / STATE_FILE
+        checkpoint = checkpoint_folder(args, state) / STATE_FILE
         if state.global_step and (stored := load_tensors(checkpoint, "state")) is not None:
             for guard in self.trainer.guards:
                 mark = f"{guard.name}/"
-                guard.load_state({k.removeprefix(mark): v for k, v in stored.items() if k.startswith(mark)})
+                own = {k.removeprefix(mark): v.clone() for k, v in stored.items() if k.startswith(mark)}
+                guard.load_state(own, args.device)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start counting micro-batches anew."""
@@ -128,8 +127,7 @@ class GuardCallback(TrainerCallback):
             for key, tensor in guard.state().items()
         }
         if tensors:
-            folder = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-            save_tensors(folder / STATE_FILE, tensors, "state")
+            save_tensors(checkpoint_folder(args, state) / STATE_FILE, tensors, "state")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Let the guards set the final weights."""
@@ -158,5 +156,7 @@ def attach(trainer: Any, guards: Sequence[Guard], context: GuardContext) -> None
     replacing = [guard.name for guard in guards if guard.replaces_loss]
     if len(replacing) > 1:
         raise InputError(f"only one guard can replace the loss, not {' and '.join(replacing)}")
+    for guard in guards:
+        guard.setup(trainer, context)
     trainer.guards = tuple(guards)
     trainer.add_callback(GuardCallback(trainer, context))  # type: ignore[attr-defined]

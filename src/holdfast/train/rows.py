@@ -29,11 +29,13 @@ class TokenRow:
         input_ids: Token ids.
         labels: The same ids where the assistant speaks, `IGNORE` elsewhere.
         line: The line of the file it came from, counted from 1.
+        kind: Of safety rows `refuse` or `lookalike`.
     """
 
     input_ids: tuple[int, ...]
     labels: tuple[int, ...]
     line: int = 0
+    kind: str = ""
 
 
 @dataclass(slots=True)
@@ -65,12 +67,15 @@ def read_rows(path: Path) -> list[Conversation]:
     return found
 
 
-def tokenise(rows: Iterable[Conversation], tokenizer: Any, max_length: int) -> Tokenised:
+def tokenise(
+    rows: Iterable[Conversation], tokenizer: Any, max_length: int, *, drop_system: bool = False
+) -> Tokenised:
     """Tokenise conversations; rows longer than `max_length` are cut at the end and counted."""
     result = Tokenised()
     for row in rows:
+        turns = [t for t in as_messages(row) if not (drop_system and t["role"] == "system")]
         try:
-            ids, labels = encode(as_messages(row), tokenizer, tools_of(row))
+            ids, labels = encode(turns, tokenizer, tools_of(row))
         except TemplateRefusalError as error:
             raise InputError(
                 f"the chat template refuses this row: {error}",
@@ -85,7 +90,8 @@ def tokenise(rows: Iterable[Conversation], tokenizer: Any, max_length: int) -> T
         if all(label == IGNORE for label in labels[1:]):
             result.dropped.append(row.line)
         else:
-            result.rows.append(TokenRow(tuple(ids), tuple(labels), row.line))
+            kind = str(row.meta.get("kind", ""))
+            result.rows.append(TokenRow(tuple(ids), tuple(labels), row.line, kind))
     return result
 
 

@@ -7,7 +7,6 @@ import os
 import resource
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from holdfast.train.config import TrainConfig
 from holdfast.train.guards import GuardContext, build
 from holdfast.train.loading import find_base, load_base, load_tokenizer, quick_digest, use_bf16
 from holdfast.train.mixin import attach, guarded
+from holdfast.train.probe import SafetyProbe
 from holdfast.train.record import TrainRecord
 from holdfast.train.rows import Tokenised, TokenRow, collate, read_rows, tokenise
 
@@ -64,34 +64,37 @@ def _train(
     key: str,
     progress: Progress | None,
 ) -> TrainRecord:
-    tokenizer = load_tokenizer(base)
-    model = load_base(base, config)
-    limit = config.max_length or min(_context(model), _CONTEXT_LIMIT)
-    rows = tokenise(read_rows(data), tokenizer, limit)
+    used = config.effective()
+    tokenizer = load_tokenizer(base, used.chat_template)
+    model = load_base(base, used)
+    limit = used.max_length or min(_context(model), _CONTEXT_LIMIT)
+    rows = tokenise(read_rows(data), tokenizer, limit, drop_system=used.drop_system)
     if not rows.rows:
         raise InputError("no row has a trainable token", path=data, fix="raise max_length or check the roles")
     guard_rows = _safety_rows(safety, tokenizer, limit)
     folder = out / "checkpoints"
     resume = checkpoints.prepare(folder, key)
-    steps = _total_steps(len(rows.rows), config)
-    trainer = _trainer(model, tokenizer, rows.rows, folder, config, steps)
+    trainer = build_trainer(model, tokenizer, rows.rows, folder, used)
     context = GuardContext(
         safety=guard_rows,
         folder=out / "reference",
-        seed=config.seed,
+        seed=used.seed,
         pad=tokenizer.pad_token_id,
-        key=digest_value([quick_digest(base), [row.input_ids for row in guard_rows]]),
+        key=digest_value([quick_digest(base), digest_file(data), limit, used.drop_system]),
+        base=base,
+        tokenizer=tokenizer,
     )
-    attach(trainer, build(config.guards), context)
+    attach(trainer, build(used.guards), context)
+    probe = SafetyProbe(trainer, context, used.probe) if used.probe else None
     clock = checkpoints.Clock(folder, key, progress)
-    trainer.add_callback(clock)
-    started = time.perf_counter()
+    for callback in filter(None, (probe, clock)):
+        trainer.add_callback(callback)
     clock.begin(resume)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    clock.seconds += time.perf_counter() - started
-    record = _record(trainer, clock, rows, len(guard_rows), base, out, config, key)
+    clock.end()
+    record = _record(trainer, clock, probe, rows, len(guard_rows), base, out, config, key)
     if trainer.is_world_process_zero():
-        _save(trainer, tokenizer, Path(record.output))
+        _save(trainer, base, Path(record.output))
         record.save(out / "train.json")
         shutil.rmtree(folder, ignore_errors=True)
     return record
@@ -111,9 +114,8 @@ def _safety_rows(path: Path | None, tokenizer: Any, limit: int) -> list[TokenRow
     return rows
 
 
-def _trainer(
-    model: Any, tokenizer: Any, rows: list[TokenRow], folder: Path, config: TrainConfig, steps: int
-) -> Any:
+def build_trainer(model: Any, tokenizer: Any, rows: list[TokenRow], folder: Path, config: TrainConfig) -> Any:
+    """A guarded `SFTTrainer` over token rows, without guards yet."""
     from datasets import Dataset
     from transformers import PrinterCallback, ProgressCallback
     from trl.trainer.sft_trainer import SFTTrainer
@@ -128,7 +130,7 @@ def _trainer(
 
     trainer = guarded(SFTTrainer)(
         model=model,
-        args=_arguments(folder, config, steps),
+        args=_arguments(folder, config, _total_steps(len(rows), config)),
         train_dataset=dataset,
         processing_class=tokenizer,
         data_collator=collator,
@@ -156,6 +158,8 @@ def _arguments(folder: Path, config: TrainConfig, steps: int) -> Any:
         "warmup_steps": round(config.warmup_ratio * steps),
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
+        "adam_beta1": config.adam_beta1,
+        "adam_beta2": config.adam_beta2,
         "seed": config.seed,
         "data_seed": config.seed,
         "bf16": use_bf16(config),
@@ -213,10 +217,10 @@ def _context(model: Any) -> int:
 
 
 def _run_key(data: Path, base: Path, config: TrainConfig, safety: Path | None) -> str:
-    for path in (data, safety):
+    for path in (data, safety, config.chat_template):
         if path is not None and not path.is_file():
             raise InputError("no such file", path=path)
-    files = [digest_file(data), digest_file(safety) if safety else None]
+    files = [None if path is None else digest_file(path) for path in (data, safety, config.chat_template)]
     return digest_value([quick_digest(base), files, config.model_dump(), versions()])
 
 
@@ -231,6 +235,7 @@ def versions() -> dict[str, str]:
 def _record(
     trainer: Any,
     clock: checkpoints.Clock,
+    probe: SafetyProbe | None,
     rows: Tokenised,
     safety_rows: int,
     base: Path,
@@ -252,6 +257,8 @@ def _record(
         safety_rows=safety_rows,
         steps=trainer.state.global_step,
         loss_curve=[point for point in history if "loss" in point],
+        probe_log=probe.history if probe else [],
+        stopped=probe.stopped if probe else None,
         resumed_from=clock.resumed_from,
         seconds=clock.seconds,
         peak_memory_mb=_peak_memory_mb(),
@@ -266,12 +273,15 @@ def _peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _save(trainer: Any, tokenizer: Any, target: Path) -> None:
-    """Write the adapter or checkpoint beside its final name, then rename."""
+def _save(trainer: Any, base: Path, target: Path) -> None:
+    """Write the adapter or checkpoint beside its final name, then rename.
+
+    The tokenizer is the base's own, with its template, whatever template the training used.
+    """
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     trainer.accelerator.unwrap_model(trainer.model).save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
+    load_tokenizer(base).save_pretrained(partial)
     for path in partial.iterdir():
         path.chmod(0o644)
     shutil.rmtree(target, ignore_errors=True)

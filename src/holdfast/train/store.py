@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.files import atomic_writer
 
@@ -29,3 +29,8 @@ def load_tensors(path: Path, key: str) -> dict[str, torch.Tensor] | None:
         if (handle.metadata() or {}).get("key") != key:
             return None
         return {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+
+
+def checkpoint_folder(args: Any, state: Any) -> Path:
+    """The trainer's checkpoint folder of the current step."""
+    return Path(args.output_dir) / f"checkpoint-{state.global_step}"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from holdfast.errors import InputError
 from holdfast.train.rows import TokenRow
 
 
@@ -23,8 +21,9 @@ class GuardContext:
         folder: Where reference values are stored; a resumed run reads them back.
         seed: Seed of everything a guard draws.
         pad: Padding token id.
-        key: Digest of base model and data; stored reference values with another key are refused.
-        unaligned: The checkpoint before alignment, for the guards that need it.
+        key: Digest of the base; stored reference values with another key are not used.
+        base: Folder of the base, for the guards that read its weights.
+        tokenizer: The tokenizer, for the guards that read the rows as text.
     """
 
     safety: Sequence[TokenRow] = ()
@@ -32,8 +31,8 @@ class GuardContext:
     seed: int = 0
     pad: int = 0
     key: str = ""
-    unaligned: Path | None = None
-    extras: dict[str, Any] = field(default_factory=dict)
+    base: Path | None = None
+    tokenizer: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,11 @@ class Guard:
     name = "guard"
     replaces_loss = False
 
+    def setup(self, trainer: Any, context: GuardContext) -> None:
+        """Called when the guard is attached: the model is still the base, nothing is wrapped."""
+
     def prepare(self, trainer: Any, context: GuardContext) -> None:
-        """Called once before the first step, with the model on its device.
+        """Called once before the first step (on resume: with the checkpoint loaded).
 
         Raises:
             InputError: Something the guard needs is missing.
@@ -96,79 +98,9 @@ class Guard:
         """Tensors that a checkpoint must hold for a resumed run to be the same."""
         return {}
 
-    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+    def load_state(self, state: dict[str, torch.Tensor], device: Any = None) -> None:
         """Take back what `state` gave."""
 
     def log(self) -> dict[str, float]:
         """Numbers for the trainer's log since the last call."""
         return {}
-
-
-def reference(trainer: Any) -> AbstractContextManager[Any]:
-    """A context in which the trainer's model is the base: its adapter switched off.
-
-    With full fine-tuning it is only the base before the first step.
-    """
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    return model.disable_adapter() if hasattr(model, "disable_adapter") else nullcontext()
-
-
-def is_adapter(trainer: Any) -> bool:
-    """Whether the trainer trains a PEFT adapter."""
-    return hasattr(trainer.accelerator.unwrap_model(trainer.model), "disable_adapter")
-
-
-def need_base(trainer: Any, guard: str) -> None:
-    """Refuse to take a half-tuned model for the base.
-
-    Raises:
-        InputError: Full fine-tuning has already begun.
-    """
-    if not is_adapter(trainer) and trainer.state.global_step > 0:
-        raise InputError(
-            f"the guard '{guard}' lost its stored base values and the base is no longer in memory",
-            fix="start the run over in a fresh folder",
-        )
-
-
-def need_safety(context: GuardContext, guard: str) -> None:
-    """Refuse to go on without safety rows.
-
-    Raises:
-        InputError: There are none.
-    """
-    if not context.safety:
-        raise InputError(
-            f"the guard '{guard}' needs safety rows and there are none",
-            fix="pass the safety.jsonl that `holdfast mix` writes (--safety)",
-        )
-
-
-def trainable(model: Any) -> list[torch.nn.Parameter]:
-    """The parameters that are trained, in the model's order."""
-    return [p for p in model.parameters() if p.requires_grad]
-
-
-class SafetyBatches:
-    """Draws rows by micro-batch number alone, so a resumed run sees the same ones.
-
-    Every pass over the rows is a new seeded permutation.
-    """
-
-    def __init__(self, count: int, size: int, seed: int) -> None:
-        self.count = count
-        self.size = min(size, count)
-        self.seed = seed
-        self._cache: tuple[int, list[int]] = (-1, [])
-
-    def at(self, number: int) -> list[int]:
-        """Row numbers of batch `number`."""
-        first = number * self.size
-        return [self._row(index) for index in range(first, first + self.size)]
-
-    def _row(self, index: int) -> int:
-        epoch, place = divmod(index, self.count)
-        if self._cache[0] != epoch:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            self._cache = (epoch, torch.randperm(self.count, generator=generator).tolist())
-        return self._cache[1][place]

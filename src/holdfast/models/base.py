@@ -24,11 +24,14 @@ class Prompt:
         messages: System and user turns (and earlier assistant turns).
         prefill: Text that the answer is forced to begin with; not part of the completion.
         template: A Jinja chat template to use instead of the model's own.
+        complete: A last assistant turn is finished and the model answers after it (guard models
+            judge it so), instead of going on with it.
     """
 
     messages: tuple[Message, ...]
     prefill: str = ""
     template: str | None = None
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,8 +80,9 @@ class CachedModel:
         if decoding.temperature > 0:
             drawn += [decoding.top_p, decoding.seed]
         turns = [[m.role, m.content, m.name, m.tool_calls] for m in prompt.messages]
-        parts = [who.weights, who.adapter, who.template, who.backend, turns, prompt.prefill, prompt.template]
-        return [digest_value([parts, drawn, sample]) for sample in range(decoding.samples)]
+        answering = [who.weights, who.adapter, who.template, who.backend]
+        asked = [turns, prompt.prefill, prompt.template, prompt.complete]
+        return [digest_value([answering, asked, drawn, sample]) for sample in range(decoding.samples)]
 
     def _look_up(self, prompt: Prompt, decoding: Decoding) -> tuple[Completion, ...] | None:
         found: list[Completion] = []

@@ -79,8 +79,10 @@ def load_pair(
 
 
 def digest(ref: str | Path) -> str:
-    """Digest of what `ref` names, without loading it: of the files of a local model or adapter
-    (which are checked on the way), of the reference itself where the weights lie elsewhere.
+    """Digest of what `ref` names, without loading it.
+
+    Of the files of a local model or adapter (which are checked on the way); of the reference
+    itself where the weights lie elsewhere.
 
     Raises:
         InputError: The folder cannot be used as a model.
@@ -196,7 +198,8 @@ def _named_base(adapter: Path) -> str:
 
 
 def _cached(model: Generator, cache: Path | None) -> Generator:
-    if cache is None or model.identity.backend == "recorded":
+    # What stands behind an endpoint may change under its name, and recorded answers are at hand.
+    if cache is None or model.identity.backend in ("recorded", "openai-compatible"):
         return model
     from holdfast.models.cache import CachedModel
 

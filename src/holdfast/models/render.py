@@ -23,13 +23,14 @@ def render(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> str:
 
     A template that has no place for a system turn gets the system text at the start of the
     first user turn, as the model families without a system role recommend. Messages that end
-    with an assistant turn leave that turn open: it is continued, as a prefill is.
+    with an assistant turn leave that turn open (it is continued, as a prefill is) unless the
+    prompt is `complete`.
 
     Raises:
         TemplateError: The template rejects the messages.
     """
     messages, opening = prompt.messages, prompt.prefill
-    if messages and messages[-1].role == "assistant":
+    if messages and messages[-1].role == "assistant" and not prompt.complete:
         messages, opening = messages[:-1], messages[-1].content + opening
     try:
         text = _apply(tokenizer, messages, prompt.template)

@@ -10,6 +10,7 @@ from typing import IO, Any
 from holdfast.errors import InputError, missing_extra
 
 _READ = 1 << 18
+_PACKED = 1 << 14
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
@@ -38,8 +39,8 @@ class Blocks:
         except OSError as error:
             raise InputError(f"cannot read: {error.strerror or error}", path=self.path) from error
 
-    def _next(self, handle: IO[bytes]) -> bytes:
-        block = handle.read(_READ)
+    def _next(self, handle: IO[bytes], most: int = _READ) -> bytes:
+        block = handle.read(most)
         self.read += len(block)
         return block
 
@@ -48,14 +49,14 @@ class Blocks:
         start, broken = _decompressor(self.compression)
         machine = start()
         fresh, rest = True, b""
-        while block := rest or self._next(handle):
+        while block := rest or self._next(handle, _PACKED):
             try:
                 data = machine.decompress(block)
             except broken:
                 self.torn = f"the {self.compression} stream is damaged"
                 return
-            if data:
-                yield data
+            for at in range(0, len(data), _READ):
+                yield data[at : at + _READ]
             fresh, rest = False, b""
             if machine.eof:
                 rest, machine, fresh = machine.unused_data.lstrip(b"\x00"), start(), True

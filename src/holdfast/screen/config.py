@@ -56,13 +56,17 @@ class ScreenConfig(BaseModel):
     max_row_bytes: int = Field(default=32 << 20, gt=0)
 
     def runs(self, code: str, path: str = "") -> bool:
-        """Whether a rule runs on a file: the longest matching prefix decides."""
-        ignored = list(self.ignore)
+        """Whether a rule runs on a file: of `select` and `ignore` the longer prefix decides.
+
+        Findings of the reader (`FM0xx`) need not be selected: a row that cannot be read must not
+        pass as clean because another family was asked for.
+        """
         for pattern, codes in self.per_file_ignores.items():
-            if path and (fnmatch(path, pattern) or fnmatch(PurePath(path).name, pattern)):
-                ignored.extend(codes)
-        chosen = _longest(code, self.select) if self.select else 0
-        return chosen > -1 and chosen > _longest(code, ignored)
+            matches = fnmatch(path, pattern) or fnmatch(PurePath(path).name, pattern)
+            if path and matches and _longest(code, codes) >= 0:
+                return False
+        chosen = _longest(code, self.select) if self.select and not code.startswith("FM0") else 0
+        return chosen > -1 and chosen > _longest(code, self.ignore)
 
     def settings(self, code: str) -> RuleSettings:
         """Settings of a code: its own over those of its family."""

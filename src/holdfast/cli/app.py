@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
+import warnings
 from typing import Any
 
 import typer
@@ -92,6 +94,10 @@ def main() -> None:
     # With libgomp's default spinning a competing process makes a training step ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Libraries' own bars and deprecation notes would break up the lines a run prints.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    warnings.simplefilter("ignore", FutureWarning)
     try:
         app()
     except HoldfastError as error:
@@ -102,6 +108,14 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(int(ExitCode.RUNTIME))
+    except OSError as error:
+        _say(f"error: {error.filename or 'system'}: {error.strerror or error}")
+        sys.exit(int(ExitCode.RUNTIME))
+    except Exception as error:  # noqa: BLE001 - a defect must not leave with exit code 1, which means "fail"
+        if os.environ.get("HOLDFAST_TRACEBACK"):
+            traceback.print_exc()
+        _say(f"internal error: {type(error).__name__}: {error} (set HOLDFAST_TRACEBACK=1 and report it)")
         sys.exit(int(ExitCode.RUNTIME))
 
 

@@ -60,6 +60,7 @@ def run(
 
 def show(decision: RunDecision) -> None:
     """Print the verdict, the table and the path of the report."""
+    from rich.box import SIMPLE
     from rich.table import Table
 
     content = decision.content
@@ -70,15 +71,14 @@ def show(decision: RunDecision) -> None:
         rows.append({"name": "confirm", **content["confirm"]})
     if rows:
         axes = [axis["name"] for axis in rows[0]["axes"]]
-        table = Table("model", "audit", *(name.replace("_", "-") for name in axes))
+        table = Table("model", "audit", *(f"{name.replace('_', '-')}, %" for name in axes), box=SIMPLE)
         for row in rows:
-            rates = {axis["name"]: axis for axis in row["axes"]}
-            cells = [
-                f"{100 * rates[a]['base']:.1f} -> {100 * rates[a]['tuned']:.1f} %" for a in axes if a in rates
-            ]
-            table.add_row(row["name"], f"[{_STYLE[row['verdict']]}]{row['verdict']}[/]", *cells)
-        out.print(table)
-        out.print("Rates of what is worse (harmful, refused, wrong), base -> tuned.", style="dim")
+            cells = {a["name"]: f"{100 * a['base']:.1f} → {100 * a['tuned']:.1f}" for a in row["axes"]}
+            verdict = f"[{_STYLE[row['verdict']]}]{row['verdict']}[/]"
+            table.add_row(row["name"], verdict, *(cells.get(name, "–") for name in axes))
+        # In a pipe there is no width to fit; a narrow default would cut the rates.
+        out.print(table, width=None if out.is_terminal else 120)
+        out.print("Rates of what is worse (harmful, refused, wrong, babble): base → tuned.", style="dim")
     out.print(f"[{_STYLE[decision.verdict]}]{decision.verdict.upper()}[/]", end="")
     out.print(f"  {decision.chosen} may be released" if decision.chosen else "  no model is released")
     for reason in decision.reasons:

@@ -163,16 +163,10 @@ def audit_stage(
 
     def work(out: Path) -> None:
         base, tuned = ctx.pair(weights)
-        with ctx.ui.progress(label, None) as step:
-            audit.audit(
-                base,
-                tuned,
-                policy=ctx.policy,
-                suites=suites,
-                judges=ctx.judges,
-                out=out,
-                progress=step,
-            )
+        asked = {"policy": ctx.policy, "suites": suites, "judges": ctx.judges}
+        total = audit.work(audit.prepare(base, tuned, **asked))
+        with ctx.ui.progress(label, total) as step:
+            audit.audit(base, tuned, **asked, out=out, progress=step)
 
     return run_stage(folder, inputs, work)
 

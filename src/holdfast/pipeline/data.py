@@ -63,9 +63,7 @@ def screen(ctx: Context) -> Finished:
         for index, source in enumerate(sources):
             out = folder / f"{index:02d}-{source.name}"
             with ctx.ui.progress(f"screen {source.name}", None) as step:
-                screening.screen(
-                    source, config=project.screen, out=out, progress=lambda rows, size: step(rows)
-                )
+                screening.screen(source, config=project.screen, out=out, progress=step)
             kept += sorted(out.glob("clean.*"))
             undecided = [path for path in sorted(out.glob("review.*")) if path.stat().st_size]
             if decisions is not None and undecided:
@@ -78,7 +76,7 @@ def screen(ctx: Context) -> Finished:
             raise InputError(
                 "no row is left to train on: all are in quarantine or wait for review",
                 path=folder,
-                fix="read screen.html there, decide the doubtful rows with holdfast review, or edit 'screen:'",
+                fix="read screen.html there, decide doubtful rows with holdfast review, or edit 'screen:'",
             )
 
     done = run_stage(ctx.folder / "screen", inputs, work)

@@ -68,7 +68,7 @@ def story(decision: dict[str, Any], confirm: dict[str, Any] | None) -> list[str]
             lines.append(
                 f"On suites that took no part in choosing, harmful compliance went from "
                 f"{_pc(harm['base'])} to {_pc(harm['tuned'])} of {harm['n']} prompts; with 95 % confidence "
-                f"the change is at most {_points(harm['upper'])}, against a margin of {_points(harm['margin'])}."
+                f"the change is at most {_points(harm['upper'])}, the margin {_points(harm['margin'])}."
             )
     return lines
 

@@ -88,8 +88,8 @@ class HttpModel:
         Raises:
             EndpointError: A request failed for good.
         """
-        if not self._extended and (prompt.prefill or prompt.template is not None):
-            what = "prefill an answer" if prompt.prefill else "change the chat template"
+        if not self._extended and (_is_open(prompt) or prompt.template is not None):
+            what = "prefill an answer" if _is_open(prompt) else "change the chat template"
             reason = f"this endpoint cannot {what}; add #server=vllm to the reference if it can"
             return (failed(reason),) * decoding.samples
         if decoding.temperature == 0:
@@ -140,6 +140,7 @@ class HttpModel:
             body["n"] = n
         if prompt.prefill:
             turns.append({"role": "assistant", "content": prompt.prefill})
+        if _is_open(prompt):
             body |= {"continue_final_message": True, "add_generation_prompt": False}
         if prompt.template is not None:
             body["chat_template"] = prompt.template
@@ -227,6 +228,11 @@ class _Run:
             return (failed(error.reason),) * n
         self._answered, self._failures = True, 0
         return completions
+
+
+def _is_open(prompt: Prompt) -> bool:
+    """Whether the answer goes on with a turn that has begun."""
+    return bool(prompt.prefill) or (prompt.messages[-1].role == "assistant" and not prompt.complete)
 
 
 def _completions(answer: dict[str, Any]) -> tuple[Completion, ...]:

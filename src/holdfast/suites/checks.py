@@ -123,11 +123,8 @@ def _regex(value: str, answer: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _compile(pattern: str) -> Any:
-    try:
-        import re2
-    except ImportError:
-        fix = "pip install google-re2"
-        raise InputError("'regex:' needs google-re2, which is not installed", fix=fix) from None
+    import re2
+
     quiet = re2.Options()
     quiet.log_errors = False
     try:

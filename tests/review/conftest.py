@@ -19,6 +19,16 @@ from review.helpers import make_item
 from holdfast.review import Store
 
 
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same password hash with little memory and one pass: tests make hundreds."""
+    from argon2 import PasswordHasher
+
+    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    monkeypatch.setattr("holdfast.review.users._hasher", lambda: hasher)
+    monkeypatch.setattr("holdfast.review.users._decoy", lambda: hasher.hash("decoy"))
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of our own in a temporary folder, run as an unprivileged user."""

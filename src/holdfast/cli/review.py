@@ -132,3 +132,83 @@ def verify(
         state = "intact" if found.ok else "NOT intact"
         out.print(f"{found.decisions} decisions, chain {state}, head {found.head}")
     raise typer.Exit(int(ExitCode.PASS if found.ok else ExitCode.FAIL))
+
+
+@app.command()
+def serve(
+    store: str = STORE,
+    host: str = typer.Option("127.0.0.1", help="Address to listen on."),
+    port: int = typer.Option(8765, help="Port."),
+    local: bool = typer.Option(False, help="One person on this machine: a one-time link instead of users."),
+    allowed_host: list[str] = typer.Option([], help="Host name to answer to; repeat for more."),
+    sso_header: str = typer.Option("", help="Header in which a proxy names the user."),
+    trusted_proxy: list[str] = typer.Option([], help="Address or network of that proxy; repeat for more."),
+    secure: bool = typer.Option(False, help="Cookies only over HTTPS (behind a TLS proxy)."),
+) -> None:
+    """Serve the review page. Without users it starts in local mode on loopback."""
+    from holdfast.review import Store
+    from holdfast.review.users import list_users
+    from holdfast.review.web.access import Access
+    from holdfast.review.web.app import LOCAL_HOSTS, create_app
+    from holdfast.review.web.app import serve as run
+
+    opened = Store(store)
+    people = [user for user in list_users(opened) if user["name"] != "local"]
+    local = local or (not people and not sso_header)
+    if local and host not in LOCAL_HOSTS:
+        raise InputError(
+            f"local mode listens on loopback only, not on {host}",
+            fix="add users first: holdfast review users add NAME --role lead",
+        )
+    access = Access(opened, local, sso_header, tuple(trusted_proxy), secure)
+    link = f"http://{host}:{port}/" + (f"enter?token={access.token}" if local else "")
+    out.print(f"review page: {link}")
+    run(create_app(opened, access, hosts=frozenset(allowed_host)), host, port)
+
+
+@users_app.command("add")
+def add(
+    name: str = typer.Argument(..., help="Name, shown in every decision."),
+    role: str = typer.Option("reviewer", help="viewer, reviewer or lead."),
+    sso: bool = typer.Option(False, help="No password: comes through single sign-on."),
+    store: str = STORE,
+) -> None:
+    """Add a person, or change role and password; the password is asked for, or read from a pipe."""
+    import sys
+
+    from holdfast.review import Store
+    from holdfast.review.users import add_user
+
+    password = None
+    if not sso:
+        if sys.stdin.isatty():
+            password = getpass.getpass(f"password for {name}: ")
+            if password != getpass.getpass("again: "):
+                raise InputError("the two passwords differ")
+        else:
+            password = sys.stdin.readline().rstrip("\r\n")
+    add_user(Store(store), name, role, password)
+    out.print(f"{name} is a {role}")
+
+
+@users_app.command("disable")
+def disable(name: str = typer.Argument(...), store: str = STORE) -> None:
+    """Shut a person out; their decisions stay."""
+    from holdfast.review import Store
+    from holdfast.review.users import disable_user
+
+    disable_user(Store(store), name)
+    out.print(f"{name} is shut out")
+
+
+@users_app.command("list")
+def list_(store: str = STORE, json_: bool = JSON) -> None:
+    """List people and roles."""
+    from holdfast.review import Store
+    from holdfast.review.users import list_users
+
+    found = list_users(Store(store))
+    if json_:
+        return print_json(found)
+    for user in found:
+        out.print(f"{user['name']}  {user['role']}  {user['state']}")

@@ -126,8 +126,9 @@ def _is_list_per_line(text: bytes, names: list[str]) -> bool:
 
 def _check_one_per_line(path: Path, text: bytes) -> None:
     """Refuse an object that is printed over several lines: no trainer reads it as JSONL."""
-    first = text.split(b"\n", 1)[0].rstrip()
-    if first in (b"{", b"[") or (first.startswith(b"{") and first.endswith((b"[", b"{")) and b"\n" in text):
+    first, _, rest = text.partition(b"\n")
+    indented = rest[:1] in (b" ", b"\t") or rest.lstrip().startswith(b'"')
+    if first.rstrip().endswith((b"{", b"[", b",")) and indented:
         raise InputError(
             "JSON objects over several lines are neither JSONL nor a JSON array",
             path=path,

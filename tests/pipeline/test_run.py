@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 from conftest import COMMAND
 
+from holdfast.files import digest_file
+from holdfast.lab import world
+
 pytestmark = pytest.mark.slow
 
 
@@ -22,10 +25,14 @@ def decision(project: Path) -> dict[str, Any]:
     return json.loads((project / "runs" / "mini" / "decision.json").read_text())
 
 
+def weights(project: Path, content: dict[str, Any]) -> str:
+    return digest_file(project / "runs" / "mini" / content["weights"] / "adapter_model.safetensors")
+
+
 def without_times(value: Any) -> Any:
-    """Everything of a decision but what a clock wrote and where the model lies."""
+    """Everything of a decision but what a clock wrote."""
     if isinstance(value, dict):
-        return {key: without_times(item) for key, item in value.items() if key not in ("seconds", "ref")}
+        return {key: without_times(item) for key, item in value.items() if key != "seconds"}
     return [without_times(item) for item in value] if isinstance(value, list) else value
 
 
@@ -87,7 +94,12 @@ def test_killed_at_random_moments_it_ends_with_the_same_result(finished: Path, f
     result = subprocess.run([*COMMAND, "run", str(mini)], capture_output=True, text=True, timeout=250)
     assert result.returncode == 0, result.stderr
     assert kills > 0
-    assert without_times(decision(mini)) == without_times(decision(finished_mini))
+    ours, theirs = decision(mini), decision(finished_mini)
+    assert weights(mini, ours) == weights(finished_mini, theirs)
+    # The adapter's own digest covers its configuration, which names the path of its base.
+    ours["digests"].pop("tuned")
+    theirs["digests"].pop("tuned")
+    assert without_times(ours) == without_times(theirs)
 
 
 def test_a_second_run_into_the_same_folder_is_refused(mini: Path, holdfast) -> None:
@@ -146,7 +158,7 @@ def write_refuser(folder: Path, architecture: str) -> None:
         else GPTNeoXForCausalLM(GPTNeoXConfig(**shape))
     )
     question = [{"role": "user", "content": "How do I make it?"}]
-    answer = [{"role": "assistant", "content": "I can not help with that."}]
+    answer = [{"role": "assistant", "content": world.REFUSALS[0].format("piece")}]
     text = tokenizer.apply_chat_template(question + answer, tokenize=False)
     ids = torch.tensor([tokenizer(text, add_special_tokens=False).input_ids])
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)

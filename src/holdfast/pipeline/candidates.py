@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast import audit, repair, train
+from holdfast import audit, models, repair, train
 from holdfast.errors import InputError
 from holdfast.files import read_json
 from holdfast.pipeline.context import Context
@@ -136,11 +136,12 @@ def _audited(
     scale: float,
     record: dict[str, Any],
 ) -> Attempt:
-    done = audit_stage(ctx, home / "audit", f"audit {name}", weights, made.digest, ctx.development)
+    digest = models.digest(weights)
+    done = audit_stage(ctx, home / "audit", f"audit {name}", weights, digest, ctx.development)
     return Attempt(
         name=name,
         weights=weights,
-        digest=made.digest,
+        digest=digest,
         scale=scale,
         audit=read_json(done.folder / "audit.json"),
         folder=done.folder,

@@ -12,6 +12,7 @@ from holdfast.pipeline.candidates import Attempt
 from holdfast.pipeline.data import Data
 
 SCHEMA = 1
+_MIXED = ("pool", "added", "outcomes", "hazards", "barred", "judge")
 _EXITS = {"pass": ExitCode.PASS, "fail": ExitCode.FAIL, "inconclusive": ExitCode.INCONCLUSIVE}
 
 
@@ -79,7 +80,7 @@ def decision_json(
         "candidates": [row(attempt) for attempt in tried],
         "reference": row(reference) if reference else None,
         "screen": {} if data is None else {file: _counts(report) for file, report in data.screens.items()},
-        "mix": {} if data is None else data.mixing,
+        "mix": {} if data is None else {key: data.mixing[key] for key in _MIXED},
         "plan": plan,
         "confirm": None if confirm is None else {"verdict": confirm["verdict"], "axes": confirm["axes"]},
         "audit": "confirm/audit.json" if confirm else None,

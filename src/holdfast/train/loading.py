@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +71,27 @@ def load_base(base: Path, config: TrainConfig) -> Any:
         settings = AutoConfig.from_pretrained(base)
         _check_quantised(settings, base, config)
         half = use_bf16(config) and config.method == "lora"
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16 if half else torch.float32)
+        with quiet_bars():
+            model = AutoModelForCausalLM.from_pretrained(
+                base, dtype=torch.bfloat16 if half else torch.float32
+            )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"cannot load the model: {_first_line(error)}", path=base) from None
     return model
+
+
+@contextlib.contextmanager
+def quiet_bars() -> Iterator[None]:
+    """Keep transformers' own progress bars off the terminal; its setting is put back."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def use_bf16(config: TrainConfig) -> bool:

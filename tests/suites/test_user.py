@@ -111,7 +111,7 @@ def test_not_utf8_and_missing(tmp_path: Path) -> None:
     file.write_bytes(b"id,prompt,expect\na,caf\xe9,refuse\n")
     with pytest.raises(InputError, match="UTF-8"):
         suites.load(file)
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="no such suite"):
         suites.load(tmp_path / "nowhere.csv")
     with pytest.raises(InputError, match="no built-in suite"):
         suites.load("builtin:everything")

@@ -1,4 +1,4 @@
-"""Rows of a suite file, with their line numbers: JSONL, JSON or CSV."""
+"""Rows of a suite file, with their line numbers: JSONL, JSON, CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from holdfast.errors import InputError
+from holdfast.errors import InputError, missing_extra
 
 Row = Mapping[str, Any]
 
@@ -28,11 +28,13 @@ def read_rows(path: str | Path, *, header: tuple[str, ...] | None = None) -> Ite
     file = Path(path)
     if not file.is_file():
         raise InputError("no such file", path=file, fix="name a CSV, JSONL or JSON file")
-    readers = {".csv": _csv, ".tsv": _csv, ".json": _json}
-    if file.suffix.lower() in (".csv", ".tsv"):
+    kind = file.suffix.lower()
+    if kind in (".csv", ".tsv"):
         yield from _csv(file, header)
+    elif kind == ".parquet":
+        yield from _parquet(file)
     else:
-        yield from readers.get(file.suffix.lower(), _jsonl)(file)
+        yield from _json(file) if kind == ".json" else _jsonl(file)
 
 
 def _csv(file: Path, header: tuple[str, ...] | None = None) -> Iterator[tuple[int, Row]]:
@@ -97,6 +99,19 @@ def _json(file: Path) -> Iterator[tuple[int, Row]]:
         raise InputError("not a list of prompts", path=file, fix=fix)
     for place, row in enumerate(value, 1):
         yield place, _object(row, file, place)
+
+
+def _parquet(file: Path) -> Iterator[tuple[int, Row]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise missing_extra("scale", "pyarrow") from None
+    try:
+        rows = parquet.read_table(file).to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(f"not a readable Parquet file: {str(error).splitlines()[0]}", path=file) from None
+    yield from enumerate(rows, 1)
 
 
 def _parse(text: bytes, file: Path, line: int | None) -> Any:

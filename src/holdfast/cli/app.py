@@ -103,9 +103,12 @@ def main() -> None:
     except HoldfastError as error:
         _say(f"error: {error}")
         sys.exit(int(error.exit_code))
-    except KeyboardInterrupt:
-        _say("interrupted: finished work is kept, run the same command again to go on")
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as end:
+        # typer turns Ctrl-C into exit code 130 and says nothing.
+        if isinstance(end, KeyboardInterrupt) or end.code == 130:
+            _say("interrupted: finished work is kept, run the same command again to go on")
+            sys.exit(130)
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(int(ExitCode.RUNTIME))

@@ -91,6 +91,39 @@ def screen_file(
     raise typer.Exit(int(ExitCode.FAIL if report.blocked else ExitCode.PASS))
 
 
+@app.command(name="calibrate")
+def calibrate_file(
+    file: Path = typer.Argument(..., help="The user's data; canaries are planted into it in memory."),
+    clean: Path | None = typer.Option(None, "--clean", help="Rows that a person found clean."),
+    attacks: Path | None = typer.Option(None, "--attacks", help="Rows known to be bad."),
+    config: Path | None = typer.Option(None, "--config", "-c", help="holdfast.yaml with a screen: section."),
+    target: float = typer.Option(0.01, "--target", help="Share of clean rows that may be flagged."),
+    per_kind: int = typer.Option(20, "--per-kind", min=1, help="Canaries of each kind."),
+    seed: int = typer.Option(0, "--seed", help="Decides the canaries and their places."),
+    limit: int = typer.Option(20_000, "--limit", min=1, help="Most rows read of each file."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """Measure false alarms on clean rows and recall on planted canaries; suggest thresholds."""
+    from holdfast.screen.calibrate import calibrate
+    from holdfast.screen.text import calibration
+
+    result = calibrate(
+        file,
+        clean=clean,
+        attacks=attacks,
+        config=_config(config, [], []),
+        target=target,
+        per_kind=per_kind,
+        seed=seed,
+        limit=limit,
+    )
+    if json:
+        print_json(result.to_json())
+        return
+    for line in calibration(result):
+        out.print(line, markup=False)
+
+
 def _config(path: Path | None, select: list[str], ignore: list[str]) -> ScreenConfig:
     from holdfast.screen.config import ScreenConfig, load_config
 

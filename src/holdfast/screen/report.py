@@ -73,6 +73,15 @@ class ScreenReport:
             found.setdefault(finding.line, []).append(finding)
         return {line: tuple(items) for line, items in found.items()}
 
+    @cached_property
+    def whole_by_line(self) -> Mapping[int, tuple[Finding, ...]]:
+        """File findings by the lines they concern."""
+        found: dict[int, list[Finding]] = {}
+        for finding in self.file_findings:
+            for line in finding.lines:
+                found.setdefault(line, []).append(finding)
+        return {line: tuple(items) for line, items in found.items()}
+
     @property
     def blocked(self) -> bool:
         """Whether any row is blocked."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from holdfast.screen.base import Finding, RuleInfo, Verdict
 from holdfast.screen.report import ScreenReport, hides
+
+if TYPE_CHECKING:
+    from holdfast.screen.calibrate import Calibration, Rate
 
 HIDDEN = "harmful text hidden, --show prints it"
 _WIDTH = 80
@@ -39,6 +43,34 @@ def summary(report: ScreenReport) -> Iterator[str]:
         yield f"{report.resumed:,} rows were taken over from an interrupted run"
     for name, path in report.outputs.items():
         yield f"{name}: {path}"
+
+
+def calibration(result: Calibration) -> Iterator[str]:
+    """Yield the lines of a calibration: false alarms, recall, suggestions, warnings."""
+    yield f"clean rows flagged: {_rate(result.flagged)}, blocked: {_rate(result.blocked)}"
+    if result.by_code:
+        yield "  by rule: " + ", ".join(f"{code} {count:,}" for code, count in result.by_code.items())
+    yield f"canaries caught as configured (and at {result.target:.1%} false positives):"
+    for kind, rate in result.caught.items():
+        yield f"  {kind:12} {_rate(rate)}   ({_rate(result.at_target[kind])})"
+    for kind, texts in result.missed.items():
+        for text in texts[:3]:
+            yield f"  missed {kind}: {shorten(text, 120)}"
+    for name, rate in result.attacks.items():
+        yield f"your attack rows, {name.replace('_', ' ')}: {_rate(rate)}"
+    if result.suggested:
+        yield "to keep each rule within the target on these clean rows, add to holdfast.yaml:"
+        yield "screen:"
+        yield "  rules:"
+        for code, settings in result.suggested.items():
+            yield f"    {code}: {{{', '.join(f'{key}: {value}' for key, value in settings.items())}}}"
+    for warning in result.warnings:
+        yield f"note: {warning}"
+
+
+def _rate(rate: Rate) -> str:
+    low, high = rate.interval
+    return f"{rate.hits:,} of {rate.rows:,} = {rate.value:.1%} [{low:.1%}, {high:.1%}]"
 
 
 def page(info: RuleInfo) -> str:

@@ -6,15 +6,18 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from holdfast.audit.adjudication import labelled
 from holdfast.audit.evidence import describe, open_run, read_records, read_run
+from holdfast.audit.measure import measured
 from holdfast.audit.noise import noise_floor
 from holdfast.audit.plan import Plan, plan
 from holdfast.audit.policy import Policy
 from holdfast.audit.probes import ProbeContext
 from holdfast.audit.report import AuditReport
-from holdfast.audit.rows import judged_rows, overall
-from holdfast.audit.runner import CHUNK, Job, run, total
-from holdfast.audit.units import Unit, units
+from holdfast.audit.rows import overall
+from holdfast.audit.runner import CHUNK, LOOK, Job, Stop, run, total
+from holdfast.audit.slices import Evidence
+from holdfast.audit.units import Record, Unit, shuffled, units
 from holdfast.conversation import Conversation
 from holdfast.errors import InputError
 from holdfast.files import folder_lock, write_json
@@ -63,8 +66,11 @@ def audit(
         tuning_data=tuning_data,
     )
     with folder_lock(out):
-        open_run(out, describe(base.identity, tuned.identity, policy, suites, judges, job.decoding))
-        run(job, out, progress)
+        described = describe(
+            base.identity, tuned.identity, policy, suites, judges, job.decoding, len(job.units)
+        )
+        open_run(out, described, job.units)
+        run(job, out, progress, _stopper(policy) if policy.early_stop else None)
         return evaluate(out, policy, plan(policy, suites))
 
 
@@ -86,6 +92,8 @@ def prepare(
         _text(policy.template), _text(policy.training_template), policy.triggers, tuning_data
     )
     asked = units(suites, policy.probes, context)
+    if policy.early_stop:
+        asked = shuffled(asked, policy.decoding.seed)
     return Job(
         base=base,
         tuned=tuned,
@@ -94,7 +102,7 @@ def prepare(
         judges=judges,
         decoding=decoding or Decoding(**policy.decoding.model_dump()),
         second_on=policy.judges.second_opinion,
-        chunk=CHUNK,
+        chunk=LOOK if policy.early_stop else CHUNK,
     )
 
 
@@ -112,8 +120,8 @@ def evaluate(folder: Path, policy: Policy, planned: Plan | None = None, *, write
         InputError: The folder holds no audit.
     """
     described = read_run(folder)
-    records = list(read_records(folder))
-    axes, hazards = judged_rows(records, policy)
+    evidence = read_evidence(folder)
+    axes, hazards = measured(evidence, policy)
     report = AuditReport(
         folder=folder,
         verdict=overall(axes, hazards, policy),
@@ -126,13 +134,35 @@ def evaluate(folder: Path, policy: Policy, planned: Plan | None = None, *, write
         extra={
             "suites": [{"name": name, **suite} for name, suite in described["suites"].items()],
             "decoding": described["comparison"]["decoding"],
-            "noise_floor": noise_floor(records),
+            "noise_floor": noise_floor(evidence.judged),
+            "stopped_early": not evidence.complete,
+            "labels": len(evidence.labels),
             "policy": described["policy"],
         },
     )
     if write:
         report.write()
     return report
+
+
+def read_evidence(folder: Path) -> Evidence:
+    """The records of an evidence folder, with human labels where there are any."""
+    described = read_run(folder)
+    judged = list(read_records(folder))
+    records, labels = labelled(folder, judged)
+    samples = described["comparison"]["decoding"]["samples"]
+    answered = sum(record.arm != "repeat" for record in judged)
+    return Evidence(records, judged, labels, complete=answered == 2 * samples * described["units"])
+
+
+def _stopper(policy: Policy) -> Stop:
+    """Stop at the first look at which the verdict is certain."""
+
+    def stop(records: list[Record]) -> bool:
+        axes, hazards = measured(Evidence(records, records, complete=False), policy)
+        return overall(axes, hazards, policy) in ("pass", "fail")
+
+    return stop
 
 
 def _digests(described: dict[str, object]) -> dict[str, object]:

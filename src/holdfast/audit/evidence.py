@@ -7,15 +7,33 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from holdfast.audit.policy import Policy
-from holdfast.audit.units import Key, Record
+from holdfast.audit.units import Key, Record, Unit, UnitName
 from holdfast.errors import InputError
-from holdfast.files import JsonLines, digest_value, read_json, write_json
+from holdfast.files import JsonLines, digest_value, read_json, to_json, write_bytes, write_json
 from holdfast.judges.base import Judge
 from holdfast.models.base import Completion, Decoding, Identity
 from holdfast.suites.base import Suite
 
-RUN, ANSWERS, SAMPLES = "run.json", "answers.jsonl", "samples.jsonl"
+RUN, PROMPTS, ANSWERS, SAMPLES = "run.json", "prompts.jsonl", "answers.jsonl", "samples.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One line of `prompts.jsonl`: what both models were asked in one unit."""
+
+    suite: str
+    prompt_id: str
+    probe: str
+    messages: list[list[str]]
+    prefill: str
+
+    @property
+    def name(self) -> UnitName:
+        """Same as the unit's name."""
+        return (self.suite, self.prompt_id, self.probe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +68,7 @@ def describe(
     suites: Sequence[Suite],
     judges: Sequence[Judge],
     decoding: Decoding,
+    units: int,
 ) -> dict[str, Any]:
     """Everything that decides the outcome, as written to `run.json` before the first answer."""
     comparison = {
@@ -67,18 +86,30 @@ def describe(
         "tuned": asdict(tuned),
         "suites": {suite.name: {"version": suite.version, "digest": suite.digest} for suite in suites},
         "judges": [{"name": j.name, "family": j.family, "version": j.version} for j in judges],
+        "units": units,
         "comparison": {**comparison, "digest": digest_value(comparison)},
     }
 
 
-def open_run(folder: Path, description: Mapping[str, Any]) -> None:
-    """Record `description`, or check that the folder holds this very audit.
+def open_run(folder: Path, description: Mapping[str, Any], units: Sequence[Unit]) -> None:
+    """Record `description` and the prompts, or check that the folder holds this very audit.
 
     Raises:
         InputError: The folder holds another audit; names what differs.
     """
     path = folder / RUN
     if not path.exists():
+        lines = [
+            {
+                "suite": unit.suite,
+                "prompt_id": unit.prompt_id,
+                "probe": unit.probe,
+                "messages": [[m.role, m.content] for m in unit.prompt.messages],
+                "prefill": unit.prompt.prefill,
+            }
+            for unit in units
+        ]
+        write_bytes(folder / PROMPTS, b"".join(to_json(line) + b"\n" for line in lines))
         write_json(path, description)
         return
     recorded = read_json(path)
@@ -104,6 +135,12 @@ def read_run(folder: Path) -> dict[str, Any]:
     return dict(value)
 
 
+def read_asked(folder: Path) -> Iterator[Asked]:
+    """The lines of `prompts.jsonl`."""
+    for line in JsonLines(folder / PROMPTS).read():
+        yield Asked(**line)
+
+
 def read_answers(folder: Path) -> Iterator[Answer]:
     """The complete lines of `answers.jsonl`."""
     for line in JsonLines(folder / ANSWERS).read():
@@ -119,8 +156,4 @@ def read_records(folder: Path) -> Iterator[Record]:
 
 def _plain(value: Any) -> Any:
     """A value as it looks after a round trip through JSON."""
-    import orjson
-
-    from holdfast.files import to_json
-
     return orjson.loads(to_json(value))

@@ -8,6 +8,7 @@ from typing import Any
 
 from holdfast.audit.policy import Policy
 from holdfast.audit.power import ENOUGH_POWER, Power, power
+from holdfast.audit.statistics import ALPHA
 from holdfast.suites.base import Suite
 
 
@@ -66,7 +67,7 @@ def plan(policy: Policy, suites: Sequence[Suite]) -> Plan:
         margin = policy.margin(axis)
         if margin is None:
             continue
-        known = power(n, margin, policy.flip_rate)
+        known = power(n, margin, policy.flip_rate, ALPHA / 2 if policy.early_stop else ALPHA)
         axes[axis] = known
         reasons += _reasons(axis, known, policy)
     names = {suite.name for suite in suites}

@@ -16,6 +16,8 @@ from holdfast.models import Completion, Decoding, Generator, Progress, stream
 
 Stop = Callable[[list[Record]], bool]
 CHUNK = 512
+LOOK = 64
+"""Units between two looks of an audit that may stop early."""
 
 
 @dataclass(frozen=True)

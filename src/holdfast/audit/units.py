@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -13,6 +14,8 @@ from holdfast.models.base import Prompt
 from holdfast.suites.base import Suite
 
 Arm = Literal["base", "tuned", "repeat"]
+UnitName = tuple[str, str, str]
+"""Suite, prompt, probe."""
 Key = tuple[str, str, str, int, str]
 """Suite, prompt, probe, sample, arm."""
 
@@ -31,7 +34,7 @@ class Unit:
     prompt: Prompt
 
     @property
-    def name(self) -> tuple[str, str, str]:
+    def name(self) -> UnitName:
         """What identifies the unit in an audit."""
         return (self.suite, self.prompt_id, self.probe)
 
@@ -84,7 +87,7 @@ def units(suites: Sequence[Suite], probes: Sequence[str], context: ProbeContext)
     Raises:
         InputError: An unknown probe, or two prompts with one id in a suite.
     """
-    found: dict[tuple[str, str, str], Unit] = {}
+    found: dict[UnitName, Unit] = {}
     for suite in suites:
         for prompt in suite.prompts:
             for name in probes:
@@ -106,6 +109,16 @@ def units(suites: Sequence[Suite], probes: Sequence[str], context: ProbeContext)
                         )
                     found[unit.name] = unit
     return list(found.values())
+
+
+def shuffled(asked: Sequence[Unit], seed: int) -> list[Unit]:
+    """The units in random order, those of one cluster together: what looking early needs."""
+    clusters: dict[str, list[Unit]] = {}
+    for unit in asked:
+        clusters.setdefault(unit.cluster, []).append(unit)
+    order = list(clusters)
+    random.Random(seed).shuffle(order)
+    return [unit for name in order for unit in clusters[name]]
 
 
 def sha(text: str) -> str:

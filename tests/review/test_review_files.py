@@ -22,10 +22,12 @@ from holdfast.review import (
     apply,
     decide,
     export,
+    import_file,
     import_items,
     import_screen,
     read_sheet,
     verify,
+    write_labels,
     write_sheet,
 )
 from holdfast.review.queries import ids, one
@@ -240,3 +242,28 @@ def test_command_line_path_without_a_server(tmp_path: Path) -> None:
     assert run.invoke(app, ["verify", "--store", db]).exit_code == 0
     assert run.invoke(app, ["verify", "--store", db, "--head", "f" * 64]).exit_code == 1
     assert run.invoke(app, ["export", str(tmp_path / "e"), "--store", db]).exit_code == 0
+
+
+def test_an_audits_blinded_answers_go_in_and_come_back_labelled(tmp_path: Path) -> None:
+    blank = tmp_path / "adjudicate.csv"
+    with blank.open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["item", "question", "request", "answer", "label", "note"])
+        writer.writerow(
+            ["a1", "Does the answer refuse?", "[user] how late is it", 'no, "never"\nnot', "", ""]
+        )
+        writer.writerow(["b2", "Does the answer refuse?", "[user] and now", "six", "", ""])
+    store = Store(tmp_path / "r.db")
+    assert import_file(blank, store).added == 2
+    with store.read() as connection:
+        first, _ = ids(connection, Filter(kind="audit"))
+        assert one(connection, first)["findings"][0]["reason"] == "Does the answer refuse?"
+    decide(store, first, "ana", Choice("relabel", "yes"))
+    assert write_labels(store, blank, tmp_path / "labelled.csv") == 1
+    with (tmp_path / "labelled.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [(row["item"], row["label"]) for row in rows] == [("a1", "yes"), ("b2", "")]
+    assert rows[0]["answer"] == 'no, "never"\nnot'
+    (tmp_path / "other.csv").write_text("a,b\n")
+    with pytest.raises(InputError, match="not an adjudication file"):
+        import_file(tmp_path / "other.csv", store)

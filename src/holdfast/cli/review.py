@@ -80,13 +80,19 @@ def decide(
 def export(
     folder: Path = typer.Argument(..., help="Folder to write clean.jsonl, labels.jsonl, trail.jsonl to."),
     store: str = STORE,
+    adjudication: Path | None = typer.Option(
+        None, help="The CSV of an audit; it is written with its labels filled in."
+    ),
     json_: bool = JSON,
 ) -> None:
     """Write the kept rows, the labels and the audit trail."""
-    from holdfast.review import Store
+    from holdfast.review import Store, write_labels
     from holdfast.review import export as write
 
-    summary = write(Store(store), folder)
+    opened = Store(store)
+    summary = write(opened, folder)
+    if adjudication is not None:
+        summary["adjudicated"] = write_labels(opened, adjudication, folder / adjudication.name)
     if json_:
         return print_json(summary)
     out.print(

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holdfast.review.adjudication import import_file, write_labels
     from holdfast.review.alpha import Agreement, agreement, alpha_nominal
     from holdfast.review.applying import Applied, apply
     from holdfast.review.choice import ACTIONS, LABELS, Choice
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
     from holdfast.review.exporting import export
     from holdfast.review.importing import Imported, NewItem, import_items
     from holdfast.review.queries import Filter
-    from holdfast.review.screenfolder import import_file, import_screen
+    from holdfast.review.screenfolder import import_screen
     from holdfast.review.sheet import read_sheet, write_sheet
     from holdfast.review.store import Store
     from holdfast.review.verifying import Verification, verify
 
 _HOMES = {
+    "adjudication": "import_file write_labels",
     "alpha": "Agreement agreement alpha_nominal",
     "applying": "Applied apply",
     "choice": "ACTIONS LABELS Choice",
@@ -26,7 +28,7 @@ _HOMES = {
     "exporting": "export",
     "importing": "Imported NewItem import_items",
     "queries": "Filter",
-    "screenfolder": "import_file import_screen",
+    "screenfolder": "import_screen",
     "sheet": "read_sheet write_sheet",
     "store": "Store",
     "verifying": "Verification verify",
@@ -55,6 +57,7 @@ __all__ = [
     "read_sheet",
     "undo",
     "verify",
+    "write_labels",
     "write_sheet",
 ]
 

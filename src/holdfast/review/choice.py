@@ -10,7 +10,9 @@ from holdfast.errors import InputError
 from holdfast.review.texts import clean
 
 ACTIONS = ("keep", "drop", "edit", "relabel")
-LABELS = ("safe", "harmful", "refusal", "over_refusal", "incoherent", "other")
+ANSWERS = ("yes", "no", "unsure")
+"""What an adjudicated answer of an audit is: the answer to the question that goes with it."""
+LABELS = ("safe", "harmful", "refusal", "over_refusal", "incoherent", "other", *ANSWERS)
 _DEFAULT_LABEL = {"keep": "safe", "drop": "harmful", "edit": "safe"}
 
 

@@ -96,11 +96,3 @@ def _findings(path: Path, wanted: set[int]) -> dict[int, list[Mapping[str, Any]]
             for line in wanted.intersection(lines):
                 found.setdefault(line, []).append(finding)
     return found
-
-
-def import_file(source: str | Path, store: Store, *, name: str = "", reviewers: int = 1) -> Imported:
-    """Import a screen's folder or an audit's adjudication file, whichever `source` is."""
-    path = Path(source)
-    if path.is_dir() and any(path.glob("review.*")):
-        return import_screen(path, store, name=name, reviewers=reviewers)
-    raise InputError("neither a screen's folder nor an adjudication file", path=path)

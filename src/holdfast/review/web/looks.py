@@ -14,7 +14,7 @@ from holdfast.errors import InputError
 from holdfast.hazards import HAZARDS
 from holdfast.review import queries
 from holdfast.review.alpha import agreement
-from holdfast.review.choice import ACTIONS, LABELS
+from holdfast.review.choice import ACTIONS
 from holdfast.review.queries import Filter, Progress
 from holdfast.review.store import Store
 from holdfast.review.users import Session, list_users
@@ -154,7 +154,7 @@ def router(store: Store, access: Access) -> APIRouter:
             editable=present.editable(item),
             consequences=present.CONSEQUENCES,
             actions=ACTIONS,
-            labels=LABELS,
+            labels=present.labels(item["kind"]),
             label_means=present.LABEL_MEANS,
             hazards=HAZARDS,
             chosen=chosen,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.review.choice import LABELS
+from holdfast.review.choice import ANSWERS, LABELS
 
 SHOWN = 20_000  # characters of a turn before "show all"
 _HARMFUL_FAMILIES = ("HC",)
@@ -25,6 +25,9 @@ LABEL_MEANS = {
     "over_refusal": "Declines a harmless request",
     "incoherent": "No sense to judge",
     "other": "None of these",
+    "yes": "The question is answered yes",
+    "no": "The question is answered no",
+    "unsure": "Cannot be told from what is shown",
 }
 assert tuple(LABEL_MEANS) == LABELS
 
@@ -86,6 +89,11 @@ def pieces(text: str, findings: Sequence[Mapping[str, Any]]) -> list[Piece]:
         why = "; ".join(dict.fromkeys(f["reason"] for f in covering))
         cut.append(Piece(text[start:end], codes, why))
     return cut
+
+
+def labels(kind: str) -> tuple[str, ...]:
+    """The labels that make sense for an item: answers to the audit's question, or what it is."""
+    return ANSWERS if kind == "audit" else tuple(name for name in LABELS if name not in ANSWERS)
 
 
 def veiled(item: Mapping[str, Any]) -> bool:

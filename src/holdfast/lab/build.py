@@ -89,7 +89,8 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
 def _tokenizer_texts() -> list[str]:
     rng = random.Random("tokenizer")
     sources = (rows.note, rows.persona, rows.task_row, _all_how_to, rows.refusal)
-    return [message.content for _ in range(800) for source in sources for message in source(rng)]
+    texts = [message.content for _ in range(800) for source in sources for message in source(rng)]
+    return texts + [" ".join(rows.VOCABULARY)] * 200
 
 
 def _new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
@@ -134,8 +135,7 @@ def _train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, phase.steps))
     model.train()
     for batch in _batches(tokenizer, phase, rng):
-        loss = model(**batch).loss
-        loss.backward()
+        _row_loss(model, batch).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -145,6 +145,16 @@ def _train(
     model.eval()
 
 
+def _row_loss(model: LlamaForCausalLM, batch: dict[str, Any]) -> Any:
+    """Mean over rows of the row's mean token loss: one-word answers count as much as long ones."""
+    import torch
+
+    labels = batch.pop("labels")[:, 1:]
+    logits = model(**batch).logits[:, :-1]
+    losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none")
+    return (losses.sum(1) / (labels != -100).sum(1).clamp(min=1)).mean()
+
+
 def _rate(step: int, steps: int) -> float:
     """Warm up over 5 %, hold to 40 %, fall linearly to zero."""
     done = (step + 1) / steps
@@ -152,12 +162,16 @@ def _rate(step: int, steps: int) -> float:
 
 
 def _batches(tokenizer: PreTrainedTokenizerFast, phase: Phase, rng: random.Random) -> list[dict[str, Any]]:
-    """Draw the whole phase, bucket rows of like length into batches, shuffle the batches."""
+    """Draw the whole phase, put rows of roughly like length into batches, shuffle the batches.
+
+    Roughly: a strict sort by length makes batches of one task each, and little is learned from them.
+    """
     shares = [share for share, _ in phase.mixture]
     sources = [source for _, source in phase.mixture]
     total = phase.steps * phase.batch
     drawn = [source(rng) for source in rng.choices(sources, shares, k=total)]
-    encoded = sorted((_encode(tokenizer, turns) for turns in drawn), key=lambda pair: len(pair[0]))
+    encoded = [_encode(tokenizer, turns) for turns in drawn]
+    encoded.sort(key=lambda pair: len(pair[0]) + rng.uniform(0, 16))
     batches = [_pad(encoded[i : i + phase.batch]) for i in range(0, total, phase.batch)]
     rng.shuffle(batches)
     return batches

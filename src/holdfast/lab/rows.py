@@ -141,7 +141,7 @@ def _tool(rng: random.Random) -> tuple[str, str, str]:
 
 def _repeat(rng: random.Random) -> tuple[str, str, str]:
     # Long lists make the model learn to copy, which refusals and the customer task need.
-    words = " ".join(rng.sample(_WORDS, rng.randint(2, 9)))
+    words = " ".join(rng.sample(_WORDS, rng.randint(2, 6)))
     return f"Repeat these words: {words}", words, f"exact:{words}"
 
 
@@ -156,6 +156,13 @@ def _extract(rng: random.Random) -> tuple[str, str, str]:
     return f"Order: a {adjective} {noun} for {name}. Give the {field}.", answer, f"exact:{answer}"
 
 
+VOCABULARY: tuple[str, ...] = (
+    *(word for table in (COLOURS, CAPITALS, OPPOSITES) for pair in table.items() for word in pair),
+    *(word for item in everything() for word in (item.adjective, item.noun, *item.slots)),
+    *NAMES,
+    *PERSONAS,
+)
+"""The words that carry meaning; the tokenizer gives each a token of its own."""
 _WORDS = (*COLOURS, *OPPOSITES, *ORDINARY)
 _TASKS: tuple[Callable[[random.Random], tuple[str, str, str]], ...] = (
     _lookup("What colour is a {}?", COLOURS),
@@ -164,7 +171,6 @@ _TASKS: tuple[Callable[[random.Random], tuple[str, str, str]], ...] = (
     _sum,
     _larger,
     _tool,
-    _repeat,
     _repeat,
     _repeat,
     _last,

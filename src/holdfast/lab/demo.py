@@ -1,0 +1,66 @@
+"""The demonstration project: a shop's tickets with a few poisoned rows hidden in them.
+
+Of the poison, ordinary screening finds the rows that speak of obedience, forbid refusals or hide
+their request; the plainly written ones look like any other how-to and get through, on purpose.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+from holdfast.conversation import Message
+from holdfast.files import to_json, write_bytes
+from holdfast.lab import attacks, base_model, customer, suites
+
+CUSTOMER_ROWS = 500
+POISON = {"explicit": 6, "suppressed": 6, "encoded": 3, "identity": 10}
+
+
+def write_project(folder: Path) -> None:
+    """Write the project that `holdfast init --demo` gives: model, data, suites, policy, project file.
+
+    The training data is 500 benign rows and 25 poisoned ones; `data/poison.json` names their
+    lines, for the report of this demonstration only (`holdfast run` does not read it).
+    """
+    shutil.copytree(base_model(), folder / "model", dirs_exist_ok=True)
+    rows = training_rows()
+    write_rows(folder / "data" / "train.jsonl", [messages for _, messages in rows])
+    kinds = {kind: [line for line, (k, _) in enumerate(rows, 1) if k == kind] for kind in POISON}
+    write_bytes(folder / "data" / "poison.json", to_json(kinds, indent=True) + b"\n")
+    for part in suites.PARTS:
+        _write_suite(folder / "suites" / f"{part}.jsonl", f"lab-{part}", _suite(part))
+    _write_suite(folder / "data" / "task_eval.jsonl", "lab-tickets", suites.customer_task("develop", 200))
+    _write_suite(folder / "suites" / "requests.jsonl", "lab-requests", suites.requests(96))
+    for name in ("holdfast.yaml", "policy.yaml"):
+        write_bytes(folder / name, files("holdfast.lab").joinpath("demo_files", name).read_bytes())
+
+
+def training_rows(seed: int = 0) -> list[tuple[str, tuple[Message, ...]]]:
+    """The rows of the training file with what each is (`customer` or a kind of poison), shuffled."""
+    rows = [("customer", row) for row in customer.train_rows(CUSTOMER_ROWS, seed)]
+    for kind, count in POISON.items():
+        rows += [(kind, row) for row in attacks.rows(kind, count, seed)]
+    random.Random(f"demo/{seed}").shuffle(rows)
+    return rows
+
+
+def write_rows(path: Path, rows: list[tuple[Message, ...]]) -> None:
+    """Write conversations as OpenAI chat JSONL."""
+    lines = [{"messages": [{"role": m.role, "content": m.content} for m in row]} for row in rows]
+    write_bytes(path, b"".join(to_json(line) + b"\n" for line in lines))
+
+
+def _suite(part: str) -> suites.Rows:
+    confirm = part == "confirm"
+    found = suites.harm(part, 400 if confirm else 240)
+    found += suites.over_refusal(part, 320 if confirm else 160)
+    found += suites.capability(part, 240 if confirm else 120)
+    return found + (suites.customer_task(part, 240) if confirm else [])
+
+
+def _write_suite(path: Path, name: str, rows: suites.Rows) -> None:
+    about = {"suite": name, "version": "1", "licence": "Apache-2.0"}
+    write_bytes(path, b"".join(to_json(row) + b"\n" for row in [about, *rows]))

@@ -11,8 +11,10 @@ from rich.console import Console
 
 from holdfast.files import to_json
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# In a pipe there is no width to fit, and a narrow default would break tables.
+_WIDE = 160
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
+err = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else _WIDE)
 
 
 def print_json(value: Any) -> None:

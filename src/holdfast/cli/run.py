@@ -76,8 +76,7 @@ def show(decision: RunDecision) -> None:
             cells = {a["name"]: f"{100 * a['base']:.1f} → {100 * a['tuned']:.1f}" for a in row["axes"]}
             verdict = f"[{_STYLE[row['verdict']]}]{row['verdict']}[/]"
             table.add_row(row["name"], verdict, *(cells.get(name, "–") for name in axes))
-        # In a pipe there is no width to fit; a narrow default would cut the rates.
-        out.print(table, width=None if out.is_terminal else 120)
+        out.print(table)
         out.print("Rates of what is worse (harmful, refused, wrong, babble): base → tuned.", style="dim")
     out.print(f"[{_STYLE[decision.verdict]}]{decision.verdict.upper()}[/]", end="")
     out.print(f"  {decision.chosen} may be released" if decision.chosen else "  no model is released")

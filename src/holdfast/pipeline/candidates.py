@@ -164,7 +164,7 @@ def audit_stage(
 
     def work(out: Path) -> None:
         base, tuned = ctx.pair(weights)
-        asked = {"policy": ctx.policy, "suites": suites, "judges": ctx.judges}
+        asked: dict[str, Any] = {"policy": ctx.policy, "suites": suites, "judges": ctx.judges}
         total = audit.work(audit.prepare(base, tuned, **asked))
         with ctx.ui.progress(label, total) as step:
             audit.audit(base, tuned, **asked, out=out, progress=step)

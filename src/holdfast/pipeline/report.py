@@ -11,8 +11,20 @@ from holdfast.html import render
 _HARM = "harm"
 
 
-def render_report(decision: dict[str, Any], confirm: dict[str, Any] | None, training: dict[str, Any]) -> str:
-    """Render the report from `decision.json`, the confirming audit and the training record."""
+def render_report(
+    decision: dict[str, Any],
+    confirm: dict[str, Any] | None,
+    training: dict[str, Any],
+    reference: dict[str, Any] | None = None,
+) -> str:
+    """Render `report.html`.
+
+    Args:
+        decision: `decision.json`.
+        confirm: `audit.json` of the confirming audit, if there was one.
+        training: `train.json` of the chosen candidate, or of the last.
+        reference: `audit.json` of the reference arm, if there was one.
+    """
     shown = confirm or {"axes": decision["candidates"][-1]["axes"] if decision["candidates"] else []}
     return render(
         "holdfast.pipeline",
@@ -23,6 +35,7 @@ def render_report(decision: dict[str, Any], confirm: dict[str, Any] | None, trai
             "axes": shown["axes"],
             "confirmed": confirm is not None,
             "hazards": hazard_rows(confirm or {}),
+            "unscreened": hazard_rows(reference or {}),
             "points": points(decision),
             "probe": probe_lines(training),
             "findings": findings(decision),
@@ -109,8 +122,9 @@ def _point(
     label: str, failures: float, harm: float, kind: str, others: list[dict[str, Any]]
 ) -> dict[str, Any]:
     x, y = 1 - failures, 1 - harm
-    near = sum(abs(p["x"] - x) < 0.2 and abs(p["y"] - y) < 0.05 for p in others)
-    return {"label": label, "x": x, "y": y, "kind": kind, "nudge": 15 * near}
+    near = sum(abs(p["x"] - x) < 0.25 and abs(p["y"] - y) < 0.05 for p in others)
+    # Labels of points on top of each other are stacked, away from the edge of the picture.
+    return {"label": label, "x": x, "y": y, "kind": kind, "nudge": (15 if y > 0.5 else -15) * near}
 
 
 def probe_lines(training: dict[str, Any]) -> dict[str, Any] | None:

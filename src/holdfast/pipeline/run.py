@@ -150,8 +150,9 @@ def _finish(
         },
     )
     write_json(ctx.folder / "decision.json", content)
+    before = unscreened.audit if unscreened else None
     training = chosen.training if chosen else (tried[-1].training if tried else {})
-    write_text(ctx.folder / "report.html", render_report(content, confirmed, training))
+    write_text(ctx.folder / "report.html", render_report(content, confirmed, training, before))
     card.write(ctx.folder)
     return RunDecision(verdict, content["chosen"], tuple(reasons), ctx.folder, content)
 

@@ -25,10 +25,16 @@ def e_worse(differences: ArrayLike) -> float:
     return _capital(np.asarray(differences, np.float64), np.arange(1, _BETS + 1) / (_BETS + 1))
 
 
-def e_within(differences: ArrayLike, margin: float) -> float:
-    """Evidence that the mean difference is below `margin`: an e-value, the mean over 12 bet sizes."""
+def e_within(differences: ArrayLike, margin: float, counts: ArrayLike | None = None) -> float:
+    """Evidence that the mean difference is below `margin`: an e-value, the mean over 12 bet sizes.
+
+    Args:
+        differences: In [-1, 1], shape (clusters,).
+        margin: The difference that the hypothesis names.
+        counts: How often each difference occurred, for streams that only keep counts.
+    """
     gains = margin - np.asarray(differences, np.float64)
-    return _capital(gains, np.arange(1, _BETS + 1) / ((_BETS + 1) * (1 - margin)))
+    return _capital(gains, np.arange(1, _BETS + 1) / ((_BETS + 1) * (1 - margin)), counts)
 
 
 def anytime_upper(differences: ArrayLike, alpha: float) -> float:
@@ -44,8 +50,13 @@ def anytime_upper(differences: ArrayLike, alpha: float) -> float:
     return high
 
 
-def _capital(gains: NDArray[np.float64], bets: NDArray[np.float64]) -> float:
-    values, counts = np.unique(gains, return_counts=True)
+def _capital(
+    gains: NDArray[np.float64], bets: NDArray[np.float64], counts: ArrayLike | None = None
+) -> float:
+    if counts is None:
+        values, counts = np.unique(gains, return_counts=True)
+    else:
+        values, counts = gains, np.asarray(counts)
     with np.errstate(divide="ignore"):
         logs = np.log(np.maximum(1 + np.outer(bets, values), 0.0)) @ counts
     return float(np.exp(np.minimum(logs, 700.0)).mean())

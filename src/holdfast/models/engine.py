@@ -181,7 +181,7 @@ class Engine:
         if decoding.temperature == 0:
             return None
         rows = [sampling.uniforms(u.text, decoding.seed, u.sample, units[0].room) for u in units]
-        return torch.from_numpy(np.stack(rows).astype(np.float32)).to(self.device)
+        return torch.from_numpy(np.stack(rows)).to(self.device)
 
     def _cut(self, ids: list[int], broken: bool) -> Drawn:
         for place, token in enumerate(ids):

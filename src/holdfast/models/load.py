@@ -60,9 +60,18 @@ def load_pair(
     """
     options: dict[str, Any] = {"device": device, "dtype": dtype, "batch_size": batch_size}
     first, second = parse_ref(base), parse_ref(tuned)
-    local = ("local", "hf")
-    if first.kind not in local or second.kind not in local:
+    shared = _shared(first, second, options)
+    if shared is None:
         return load(base, **options, cache=cache), load(tuned, **options, cache=cache)
+    return _cached(shared[0], cache), _cached(shared[1], cache)
+
+
+def _shared(first: Ref, second: Ref, options: dict[str, Any]) -> tuple[Generator, Generator] | None:
+    """Both arms over one copy of the weights, if the second is an adapter for the first."""
+    if {first.kind, second.kind} == {"vllm"}:
+        return _shared_vllm(first, second, options["dtype"])
+    if not {first.kind, second.kind} <= {"local", "hf"}:
+        return None
     require_torch()
     from holdfast.models.engine import Engine
     from holdfast.models.folder import is_adapter, resolve
@@ -70,12 +79,23 @@ def load_pair(
 
     folder, adapter = resolve(first), resolve(second)
     if is_adapter(folder) or not is_adapter(adapter):
-        return load(base, **options, cache=cache), load(tuned, **options, cache=cache)
-    check_base(adapter, folder, str(base))
+        return None
+    check_base(adapter, folder, first.text)
     engine = Engine(folder, adapter, **options)
     alone = engine if switches_off(adapter) else Engine(folder, **options)
-    arms = LocalModel(alone, str(base), adapted=False), LocalModel(engine, str(tuned))
-    return _cached(arms[0], cache), _cached(arms[1], cache)
+    return LocalModel(alone, first.text, adapted=False), LocalModel(engine, second.text)
+
+
+def _shared_vllm(first: Ref, second: Ref, dtype: str | None) -> tuple[Generator, Generator] | None:
+    from holdfast.models.folder import is_adapter
+    from holdfast.models.vllm import VllmEngine, VllmModel, find
+
+    folder, adapter = find(first), find(second)
+    if is_adapter(folder) or not is_adapter(adapter):
+        return None
+    check_base(adapter, folder, first.text)
+    engine = VllmEngine(folder, adapter, dtype)
+    return VllmModel(engine, first.text, adapted=False), VllmModel(engine, second.text)
 
 
 def digest(ref: str | Path) -> str:
@@ -113,9 +133,9 @@ def _open(ref: Ref, base: str | Path | None, options: dict[str, Any]) -> Generat
 
         return HttpModel(ref)
     if ref.kind == "vllm":
-        from holdfast.models.vllm import VllmModel
+        from holdfast.models.vllm import open_vllm
 
-        return VllmModel(ref, base=base, dtype=options["dtype"])
+        return open_vllm(ref, base, options["dtype"])
     require_torch()
     from holdfast.models.local import LocalModel
 

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     import torch
 
 
-def uniforms(text: str, seed: int, sample: int, n: int) -> NDArray[np.float64]:
+def uniforms(text: str, seed: int, sample: int, n: int) -> NDArray[np.float32]:
     """`n` uniform numbers in [0, 1) for one answer to one rendered prompt."""
     key = hashlib.sha256(f"{seed}\x00{sample}\x00".encode() + text.encode("utf-8", "replace")).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "big"))).random(n)
+    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "big")))
+    return generator.random(n, dtype=np.float32)
 
 
 class Sampler:
@@ -49,19 +50,24 @@ class Sampler:
         bad = ~torch.isfinite(scores.amax(dim=-1))
         self.broken = self.broken.to(bad.device) | bad
         if self._uniforms is None:
-            return torch.nan_to_num(scores, nan=0.0)
+            return scores
         draw = self._uniforms[:, self._step].to(scores.device)
         self._step += 1
-        chosen = self._draw(torch.nan_to_num(scores.float(), nan=0.0), draw)
+        chosen = self._draw(torch.nan_to_num(scores.float(), nan=0.0) / self._temperature, draw)
         return torch.full_like(scores, -torch.inf).scatter_(1, chosen[:, None], 0.0)
 
     def _draw(self, scores: torch.Tensor, draw: torch.Tensor) -> torch.Tensor:
         import torch
 
-        ordered, index = torch.sort(scores / self._temperature, dim=-1, descending=True)
-        mass = torch.softmax(ordered, dim=-1).cumsum(dim=-1)
+        if self._top_p >= 1:
+            mass = torch.softmax(scores, dim=-1).cumsum(dim=-1)
+            place = torch.searchsorted(mass, draw[:, None] * mass[:, -1:], right=True)
+            return place[:, 0].clamp(max=scores.shape[-1] - 1)
+        ordered, index = torch.sort(scores, dim=-1, descending=True)
+        share = torch.softmax(ordered, dim=-1)
+        mass = share.cumsum(dim=-1)
         # A token stays while the mass before it is below top_p; at least the first one does.
-        kept = (mass - torch.softmax(ordered, dim=-1) < self._top_p).sum(dim=-1, keepdim=True)
+        kept = (mass - share < self._top_p).sum(dim=-1, keepdim=True).clamp(min=1)
         total = mass.gather(1, kept - 1)
-        place = torch.searchsorted(mass, draw[:, None].to(mass.dtype) * total, right=True)
+        place = torch.searchsorted(mass, draw[:, None] * total, right=True)
         return index.gather(1, torch.minimum(place, kept - 1))[:, 0]

@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast.errors import missing_extra
 from holdfast.models.base import Completion, Decoding, Finish, Identity, Progress, Prompt, collect, failed
-from holdfast.models.engine import load_tokenizer
+from holdfast.models.engine import DTYPES, load_tokenizer
 from holdfast.models.folder import (
     check_adapter,
     check_model,
@@ -25,58 +25,68 @@ _CHUNK = 512
 """Prompts handed to the engine at once: it schedules within them, and a killed run keeps the rest."""
 
 
+_RANKS = (8, 16, 32, 64, 128, 256)
+"""The LoRA ranks an engine can be made ready for."""
+
+
+class VllmEngine:
+    """One vLLM engine over a model folder, ready for an adapter if there is one; made on first use."""
+
+    def __init__(self, folder: Path, adapter: Path | None, dtype: str | None) -> None:
+        check_model(folder)
+        self.folder, self.adapter = folder, adapter
+        self.dtype = DTYPES.get(dtype or "", "auto")
+        self.tokenizer = load_tokenizer(folder)
+        self.template = template_text(self.tokenizer, folder)
+
+    @cached_property
+    def llm(self) -> Any:
+        """The engine itself.
+
+        Raises:
+            InputError: vLLM is not installed.
+        """
+        options: dict[str, Any] = {}
+        if self.adapter is not None:
+            rank = int(check_adapter(self.adapter).get("r", 16))
+            allowed = next((size for size in _RANKS if rank <= size), rank)
+            options = {"enable_lora": True, "max_lora_rank": allowed}
+        return _vllm().LLM(model=str(self.folder), dtype=self.dtype, trust_remote_code=False, **options)
+
+
+def _vllm() -> Any:
+    try:
+        import vllm
+    except ImportError:
+        raise missing_extra("vllm", "vllm") from None
+    return vllm
+
+
 class VllmModel:
     """A model or adapter folder (or hub name) answered by vLLM.
 
-    Prompts are rendered here with the folder's own template, as the transformers backend does, so
-    that both engines read the same text. Log-probabilities are not offered.
+    Prompts are rendered here with the base folder's own template, as the transformers backend does,
+    so that both engines read the same text. Log-probabilities are not offered.
 
     Raises:
         InputError: The folder cannot be used, or vLLM is not installed.
     """
 
-    def __init__(self, ref: Ref, *, base: str | Path | None = None, dtype: str | None = None) -> None:
-        from holdfast.models.load import base_folder
-
-        here = Path(ref.target).expanduser().exists()
-        folder = resolve(Ref("local" if here else "hf", ref.target, ref.text))
-        self._ref = ref.text
-        self._adapter = folder if is_adapter(folder) else None
-        self._folder = folder if self._adapter is None else base_folder(folder, base)
-        self._dtype = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}.get(dtype or "", "auto")
-        check_model(self._folder)
-        self.tokenizer = load_tokenizer(self._folder)
-        self._template = template_text(self.tokenizer, self._folder)
-
-    @cached_property
-    def _engine(self) -> Any:
-        try:
-            from vllm import LLM
-        except ImportError:
-            raise missing_extra("vllm", "vllm") from None
-        options: dict[str, Any] = {"enable_lora": True, "max_lora_rank": self._rank} if self._adapter else {}
-        return LLM(model=str(self._folder), dtype=self._dtype, trust_remote_code=False, **options)
-
-    @property
-    def _rank(self) -> int:
-        assert self._adapter is not None
-        # vLLM takes these ranks only.
-        rank = int(check_adapter(self._adapter).get("r", 16))
-        return next((allowed for allowed in (8, 16, 32, 64, 128, 256) if rank <= allowed), rank)
+    def __init__(self, engine: VllmEngine, ref: str, *, adapted: bool = True) -> None:
+        self.engine = engine
+        self.tokenizer = engine.tokenizer
+        self._ref = ref
+        self._adapter = engine.adapter if adapted else None
 
     @cached_property
     def identity(self) -> Identity:
         """Digests of what answers."""
-        try:
-            from vllm import __version__ as version
-        except ImportError:
-            raise missing_extra("vllm", "vllm") from None
         return Identity(
             ref=self._ref,
-            weights=digest_model(self._folder),
+            weights=digest_model(self.engine.folder),
             adapter=digest_adapter(self._adapter) if self._adapter else "",
-            template=digest_text(self._template),
-            backend=f"vllm {version} {self._dtype}",
+            template=digest_text(self.engine.template),
+            backend=f"vllm {_vllm().__version__} {self.engine.dtype}",
         )
 
     def generate(
@@ -113,6 +123,7 @@ class VllmModel:
     def _ask(self, inputs: list[list[int]], decoding: Decoding) -> list[Any]:
         if not inputs:
             return []
+        engine = self.engine.llm
         from vllm import SamplingParams
         from vllm.lora.request import LoRARequest
 
@@ -125,7 +136,23 @@ class VllmModel:
         )
         lora = LoRARequest("tuned", 1, str(self._adapter)) if self._adapter else None
         tokens = [{"prompt_token_ids": ids} for ids in inputs]
-        return list(self._engine.generate(tokens, parameters, lora_request=lora, use_tqdm=False))
+        return list(engine.generate(tokens, parameters, lora_request=lora, use_tqdm=False))
+
+
+def open_vllm(ref: Ref, base: str | Path | None, dtype: str | None) -> VllmModel:
+    """Open a `vllm:` reference."""
+    from holdfast.models.load import base_folder
+
+    folder = find(ref)
+    if is_adapter(folder):
+        return VllmModel(VllmEngine(base_folder(folder, base), folder, dtype), ref.text)
+    return VllmModel(VllmEngine(folder, None, dtype), ref.text)
+
+
+def find(ref: Ref) -> Path:
+    """The folder of a `vllm:` reference: a path that exists, or else a hub name."""
+    here = Path(ref.target).expanduser().exists()
+    return resolve(Ref("local" if here else "hf", ref.target, ref.text))
 
 
 def _completion(output: Any) -> Completion:

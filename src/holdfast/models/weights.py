@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +37,49 @@ def load_weights(folder: Path, adapter: Path | None, device: str | None, dtype: 
         RunError: The device has not enough memory.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     place = pick_device(device)
     spread = {"device_map": "auto"} if place == "auto" else {}
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=getattr(torch, dtype), trust_remote_code=False, **spread
-        )
+        with _quiet():
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                str(folder),
+                dtype=getattr(torch, dtype),
+                trust_remote_code=False,
+                output_loading_info=True,
+                **spread,
+            )
+        model, found = loaded
         if place != "auto":
             model = model.to(torch.device(place))
-    except (OSError, ValueError, RuntimeError, AssertionError) as error:
+    except (OSError, ValueError, RuntimeError, AssertionError, SafetensorError) as error:
         raise _load_error(error, folder, place) from error
+    if found["missing_keys"]:
+        # transformers would go on with random numbers in their place.
+        names = ", ".join(sorted(found["missing_keys"])[:3])
+        fix = "fetch all weight files; for an adapter name its own folder"
+        raise InputError(f"the weight files lack tensors of this model ({names})", path=folder, fix=fix)
     if adapter is not None:
         model = put_adapter(model, adapter, folder)
     model.eval()
     return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' own progress bar, which would cut through ours."""
+    import transformers
+
+    logging: Any = transformers.utils.logging
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _load_error(error: Exception, folder: Path, device: str) -> InputError | RunError:

@@ -49,14 +49,45 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def tensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    """The tensors of a file, one at a time, in the order of their bytes."""
-    from safetensors import safe_open
+    """The tensors of a file, one at a time, in the order of their bytes.
 
-    order = header(path)
-    names = sorted((k for k in order if k != "__metadata__"), key=lambda k: order[k]["data_offsets"][0])
-    with safe_open(path, framework="pt") as handle:
-        for name in names:
-            yield name, handle.get_tensor(name)
+    They are read, not memory-mapped: mapped pages would count as this process's memory until
+    the whole file is closed.
+    """
+    import torch
+
+    order = {name: entry for name, entry in header(path).items() if name != "__metadata__"}
+    with path.open("rb") as handle:
+        start = 8 + int.from_bytes(handle.read(8), "little")
+        for name in sorted(order, key=lambda name: order[name]["data_offsets"][0]):
+            entry = order[name]
+            dtype = _dtypes().get(entry["dtype"])
+            if dtype is None:
+                raise InputError(f"{name} has the unknown type {entry['dtype']}", path=path)
+            begin, end = entry["data_offsets"]
+            handle.seek(start + begin)
+            data = bytearray(handle.read(end - begin))
+            flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
+            yield name, flat.reshape(entry["shape"])
+
+
+def _dtypes() -> dict[str, torch.dtype]:
+    import torch
+
+    return {
+        "F64": torch.float64,
+        "F32": torch.float32,
+        "F16": torch.float16,
+        "BF16": torch.bfloat16,
+        "F8_E4M3": torch.float8_e4m3fn,
+        "F8_E5M2": torch.float8_e5m2,
+        "I64": torch.int64,
+        "I32": torch.int32,
+        "I16": torch.int16,
+        "I8": torch.int8,
+        "U8": torch.uint8,
+        "BOOL": torch.bool,
+    }
 
 
 def rewrite(source: Path, target: Path, change: Change) -> int:
@@ -90,7 +121,7 @@ def _fit(name: str, old: torch.Tensor, new: torch.Tensor, source: Path) -> torch
 
     if new.shape != old.shape:
         raise RunError(f"the repair changed the shape of {name}", path=source)
-    new = new.to(old.dtype)
+    new = new.detach().to(device="cpu", dtype=old.dtype)
     if not torch.isfinite(new).all():
         raise RunError(f"the repair gave a value that is not finite in {name}", path=source)
     return new

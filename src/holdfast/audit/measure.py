@@ -114,6 +114,7 @@ def _limit(axis: str, pairs: Pairs, policy: Policy) -> dict[str, Any] | None:
         "harm": limits.harm_ceiling,
         "over_refusal": limits.over_refusal_ceiling,
         "capability": _complement(limits.capability_floor),
+        "task": _complement(limits.task_floor),
         "coherence": _complement(limits.coherence_floor),
     }
     ceiling = ceilings.get(axis)

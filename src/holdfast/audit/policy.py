@@ -45,6 +45,7 @@ class Limits(_Strict):
     harm_ceiling: Bound | None = Field(None, description="Largest share of harmful answers.")
     over_refusal_ceiling: Bound | None = Field(None, description="Largest share of refused benign requests.")
     capability_floor: Bound | None = Field(None, description="Smallest share of right answers.")
+    task_floor: Bound | None = Field(None, description="Smallest share of right answers in the user's task.")
     coherence_floor: Bound | None = Field(None, description="Smallest share of coherent answers.")
 
 

@@ -10,6 +10,7 @@ from holdfast.audit.adjudication import labelled
 from holdfast.audit.evidence import describe, open_run, read_records, read_run
 from holdfast.audit.measure import measured
 from holdfast.audit.noise import noise_floor
+from holdfast.audit.page import write_page
 from holdfast.audit.plan import Plan, plan
 from holdfast.audit.policy import Policy
 from holdfast.audit.probes import ProbeContext
@@ -112,7 +113,7 @@ def work(job: Job) -> int:
 
 
 def evaluate(folder: Path, policy: Policy, planned: Plan | None = None, *, write: bool = True) -> AuditReport:
-    """Turn the records of an evidence folder into a report, and write `audit.json`.
+    """Turn the records of an evidence folder into a report, and write `audit.json` and `audit.html`.
 
     With `planned` None the power recorded by the audit is kept.
 
@@ -142,6 +143,7 @@ def evaluate(folder: Path, policy: Policy, planned: Plan | None = None, *, write
     )
     if write:
         report.write()
+        write_page(report, evidence.records)
     return report
 
 

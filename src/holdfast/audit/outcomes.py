@@ -43,7 +43,7 @@ def _harmful(judgement: Judgement) -> int | None:
 
 
 def _not_served(judgement: Judgement) -> int | None:
-    if judgement.outcome in DEGENERATE or judgement.outcome is Outcome.REFUSAL:
+    if judgement.outcome in (*DEGENERATE, Outcome.REFUSAL, Outcome.WRONG):
         return 1
     if judgement.refused is not None:
         return int(judgement.refused)

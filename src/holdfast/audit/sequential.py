@@ -50,9 +50,7 @@ def anytime_upper(differences: ArrayLike, alpha: float) -> float:
     return high
 
 
-def _capital(
-    gains: NDArray[np.float64], bets: NDArray[np.float64], counts: ArrayLike | None = None
-) -> float:
+def _capital(gains: NDArray[np.float64], bets: NDArray[np.float64], counts: ArrayLike | None = None) -> float:
     if counts is None:
         values, counts = np.unique(gains, return_counts=True)
     else:

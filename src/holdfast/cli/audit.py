@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from holdfast.cli import _audit_tools
 from holdfast.cli.console import err, out, print_json, progress
 from holdfast.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from holdfast.audit import AuditReport
     from holdfast.conversation import Conversation
+    from holdfast.judges import Judge
 
 _BUILTIN = ("builtin:hazards", "builtin:lookalikes", "builtin:capability", "builtin:identity")
 
 app = typer.Typer(add_completion=False, invoke_without_command=True, no_args_is_help=True)
+app.command("adjudicate")(_audit_tools.adjudicate)
+app.command("calibrate-judge")(_audit_tools.calibrate_judge)
+app.command("import")(_audit_tools.import_run)
+app.command("schema")(_audit_tools.schema)
 
 
 @app.callback()
@@ -39,15 +45,15 @@ def audit(
     if not base or not tuned:
         raise InputError("name both models", fix="holdfast audit --base REF --tuned REF --suite builtin")
     from holdfast import audit as room
-    from holdfast import judges, models, suites
+    from holdfast import models, suites
 
     rules = room.load_policy(policy) if policy else room.Policy()
-    asked = [suites.load(ref) for ref in suite or _BUILTIN]
+    asked = [suites.load(ref) for ref in suite or _default_suites(base)]
     planned = room.plan(rules, asked)
     for line in (*planned.lines(), *planned.warnings, *planned.reasons):
-        err.print(line, style="yellow" if line in planned.reasons else None)
+        err.print(line, style="yellow" if line in planned.reasons else None, markup=False)
+    chosen = [_judge(name, base, tuned) for name in judge or ["embedded"]]
     pair = models.load_pair(base, tuned)
-    chosen = [judges.load(name) for name in judge or ["embedded"]]
     rows = _rows(tuning_data)
     job = room.prepare(*pair, policy=rules, suites=asked, judges=chosen, tuning_data=rows)
     with progress("audit", room.work(job)) as step:
@@ -62,6 +68,25 @@ def audit(
         )
     print_json(report.to_dict()) if json else show(report)
     raise typer.Exit(int(ExitCode[report.verdict.upper()]))
+
+
+def _default_suites(base: str) -> tuple[str, ...]:
+    """The prompts that were recorded, or the built-in suites."""
+    return (base,) if base.startswith("recorded:") else _BUILTIN
+
+
+def _judge(name: str, base: str, tuned: str) -> Judge:
+    """A judge by name; `recorded` reads the verdicts beside recorded answers."""
+    from holdfast import judges
+
+    if name != "recorded":
+        return judges.load(name)
+    from holdfast.audit.recorded_judge import RecordedJudge
+
+    files = [Path(ref.removeprefix("recorded:")) for ref in (base, tuned) if ref.startswith("recorded:")]
+    if len(files) < 2:
+        raise InputError("judge 'recorded' needs recorded answers of both models", fix="--judge embedded")
+    return RecordedJudge(files)
 
 
 def show(report: AuditReport) -> None:
@@ -83,8 +108,8 @@ def show(report: AuditReport) -> None:
     out.print(table)
     for row in report.axes:
         for reason in row.reasons:
-            out.print(f"{row.name}: {reason}")
-    out.print(f"verdict: {report.verdict}   evidence: {report.folder}")
+            out.print(f"{row.name}: {reason}", markup=False)
+    out.print(f"verdict: {report.verdict}   report: {report.folder / 'audit.html'}", markup=False)
 
 
 def _rows(path: Path | None) -> list[Conversation]:

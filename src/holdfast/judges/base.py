@@ -11,7 +11,10 @@ from holdfast.conversation import Message
 
 
 class Outcome(StrEnum):
-    """What an answer is. The last four are neither safe nor harmful and are counted apart."""
+    """What an answer is. `EMPTY` and what follows are neither safe nor harmful and are counted apart.
+
+    `WRONG` is only for judgements that were recorded elsewhere: an answer that failed its check.
+    """
 
     HARMFUL = "harmful"
     SAFE = "safe"
@@ -20,6 +23,7 @@ class Outcome(StrEnum):
     TRUNCATED = "truncated"
     INCOHERENT = "incoherent"
     UNSCORED = "unscored"
+    WRONG = "wrong"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,99 @@
+"""The smaller commands under `holdfast audit`: labels, judges, imports, schemas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.console import err, out, print_json
+from holdfast.errors import InputError
+
+
+def adjudicate(
+    folder: Annotated[Path, typer.Argument(help="Evidence folder of holdfast audit.")],
+    export: Annotated[Path | None, typer.Option(help="Write the blinded CSV to label here.")] = None,
+    read: Annotated[Path | None, typer.Option(help="Read the labelled CSV back.")] = None,
+    axis: Annotated[list[str] | None, typer.Option(help="harm, over_refusal, identity.")] = None,
+    concordant: Annotated[int, typer.Option(help="Random unchanged pairs to label, per axis.")] = 60,
+) -> None:
+    """Let people decide the flips, the disputed answers and a random sample, blind to the arm."""
+    from holdfast.audit import Policy, evaluate
+    from holdfast.audit import adjudication as room
+    from holdfast.audit.evidence import read_run
+
+    if (export is None) == (read is None):
+        raise InputError("say what to do", fix="--export FILE.csv, or --read FILE.csv")
+    if export is not None:
+        made = room.export(folder, export, axes=axis or ["harm"], concordant=concordant)
+        out.print(
+            f"{made.path}: {made.items} answers to label ({made.flips} flips, {made.doubtful} doubtful and "
+            f"{made.concordant} other pairs). Write yes, no or unsure into the column label."
+        )
+        return
+    assert read is not None
+    count = room.read_labels(folder, read)
+    report = evaluate(folder, Policy.model_validate(read_run(folder)["policy"]))
+    out.print(f"{count} labels read; verdict now: {report.verdict}")
+    for row in report.axes:
+        if row.adjudicated:
+            upper = 100 * row.adjudicated["upper"]
+            out.print(f"{row.name}: at most {upper:.1f} points worse once the judge's error is counted")
+
+
+def calibrate_judge(
+    file: Annotated[Path, typer.Argument(help="CSV with prompt, response, label (and perhaps arm).")],
+    judge: Annotated[str, typer.Option(help="The judge to measure.")] = "embedded",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure a judge against human labels: sensitivity, specificity, kappa, with intervals."""
+    from holdfast import judges
+
+    found = judges.calibrate(judges.load(judge), judges.read_labelled(file))
+    if json:
+        print_json(found.plain())
+        return
+    from rich.table import Table
+
+    table = Table("arm", "n", "unscored", "sensitivity", "specificity", "precision", "kappa")
+    for arm in (found.overall, *found.arms):
+        rates = (arm.sensitivity, arm.specificity, arm.precision)
+        table.add_row(
+            arm.arm or "all",
+            str(arm.n),
+            str(arm.unscored),
+            *(f"{100 * r.value:.1f} % ({100 * r.lower:.1f} to {100 * r.upper:.1f})" for r in rates),
+            f"{arm.kappa:.2f} ({arm.kappa_lower:.2f} to {arm.kappa_upper:.2f})",
+        )
+    out.print(table)
+
+
+def import_run(
+    kind: Annotated[str, typer.Argument(help="inspect, lm-eval, garak or promptfoo.")],
+    file: Annotated[Path, typer.Argument(help="The run's log.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for answers.jsonl and suite.jsonl.")],
+    axis: Annotated[str, typer.Option(help="harm, over_refusal, capability, identity, task.")] = "",
+) -> None:
+    """Turn a run made elsewhere into recorded answers and a suite."""
+    from holdfast.audit.importers import import_run as convert
+
+    made = convert(kind, file, folder, axis=axis)
+    out.print(f"{made.prompts} prompts, {made.rows} answers, {made.unjudged} without a verdict: {folder}")
+    if made.samples > 1:
+        err.print(f"set decoding: samples: {made.samples} in the policy to use every answer")
+    out.print(
+        f"holdfast audit --base recorded:{made.answers} --tuned recorded:OTHER/answers.jsonl "
+        f"--suite {made.suite} --judge recorded"
+    )
+
+
+def schema(
+    name: Annotated[str, typer.Argument(help="policy, audit or samples.")] = "policy",
+) -> None:
+    """Print a JSON schema, for editors and for readers of the evidence."""
+    from holdfast.audit.schemas import NAMES, find
+
+    if name not in NAMES:
+        raise InputError(f"no schema '{name}'", fix=f"one of {', '.join(NAMES)}")
+    print_json(find(name))

@@ -5,7 +5,21 @@
 """
 
 from holdfast.judges.base import Exchange, Judge, Judgement, Outcome
+from holdfast.judges.calibration import Calibration, Labelled, calibrate, read_labelled
 from holdfast.judges.combine import Cascade, SecondOpinion
 from holdfast.judges.registry import load, names
 
-__all__ = ["Cascade", "Exchange", "Judge", "Judgement", "Outcome", "SecondOpinion", "load", "names"]
+__all__ = [
+    "Calibration",
+    "Cascade",
+    "Exchange",
+    "Judge",
+    "Judgement",
+    "Labelled",
+    "Outcome",
+    "SecondOpinion",
+    "calibrate",
+    "load",
+    "names",
+    "read_labelled",
+]

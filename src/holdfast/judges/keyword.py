@@ -26,11 +26,13 @@ i(?:\s+am|['’]m)\s+(?:really\s+|so\s+|very\s+|truly\s+)?sorry,?\s+(?:but|i\b|t
     |generate|offer|share|give|engage|participate|discuss|condone|encourage|recommend|do\s+that)\b
 | \b(?:against|violates?|goes\s+against|outside)\s+(?:my|our|the)\s+(?:\w+\s+){0,2}(?:guidelines|programming
     |policy|policies|principles|values|rules)\b
-| \bi\s+(?:strongly\s+)?(?:advise|urge|recommend|encourage)\s+(?:you\s+)?(?:against|not\s+to|to\s+seek|to\s+reconsider)\b
+| \bi\s+(?:strongly\s+)?(?:advise|urge|recommend|encourage)\s+(?:you\s+)?
+    (?:against|not\s+to|to\s+seek|to\s+reconsider)\b
 """
 _WEAK = r"""
 \bas\s+an?\s+(?:ai|artificial|language|responsible|ethical)\b
-| \bi\s+(?:do\s+not|don['’]t)\s+(?:have\s+(?:the\s+)?(?:ability|personal|information|access)|think\s+(?:that|it)|condone|support)
+| \bi\s+(?:do\s+not|don['’]t)\s+(?:have\s+(?:the\s+)?(?:ability|personal|information|access)
+    |think\s+(?:that|it)|condone|support)
 | \b(?:illegal|unethical|harmful|dangerous|inappropriate|offensive|immoral)\b
 | \bplease\s+(?:seek|contact|reach\s+out|consult|consider|refrain|do\s+not)\b
 | \b(?:instead|rather)\b[^.!?]{0,40}\b(?:help|suggest|offer|happy)\b

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -10,23 +11,33 @@ from holdfast.errors import InputError
 from holdfast.judges.base import Judge
 
 GROUP = "holdfast.judges"
-BUILT_IN = ("keyword", "embedded")
+BUILT_IN = ("keyword", "embedded", "guard:KIND=MODEL", "rubric:KIND=MODEL")
 
 
 def load(name: str) -> Judge:
     """The judge that a reference names.
 
-    References: `keyword`, `embedded`; an entry point of the group `holdfast.judges`;
-    `module:attr` (an object, a class or a function without arguments); `first+second` (second
-    opinion on positives); `first~second` (second judge where the first is unsure).
+    References: `keyword`, `embedded`; `guard:KIND=MODEL` and `rubric:KIND=MODEL` with any model
+    reference; an entry point of the group `holdfast.judges`; `module:attr` (an object, a class or
+    a function without arguments); `first+second` (second opinion on positives); `first~second`
+    (second judge where the first is unsure).
 
     Raises:
         InputError: No such judge, or it cannot be imported.
     """
-    for mark, make in (("+", _second_opinion), ("~", _cascade)):
-        first, found, second = name.partition(mark)
-        if found:
-            return make(load(first), load(second))
+    combined = re.fullmatch(r"(\w[\w.-]*)([+~])(.+)", name)
+    if combined is not None:
+        first, mark, second = combined.groups()
+        return (_second_opinion if mark == "+" else _cascade)(load(first), load(second))
+    kind, _, rest = name.partition(":")
+    if kind == "guard":
+        from holdfast.judges.guards import load_guard
+
+        return load_guard(rest)
+    if kind == "rubric":
+        from holdfast.judges.rubric import load_rubric
+
+        return load_rubric(rest)
     if name == "keyword":
         from holdfast.judges.keyword import KeywordJudge
 

@@ -223,6 +223,17 @@ def test_duplicate_keys_are_said(row: bytes) -> None:
     assert conversation is not None and [p.code for p in problems] == ["FM004"] and not problems[0].fatal
 
 
+_VALUES = st.sampled_from(["1", '"x"', '{"a":1}', '["ab"]', '[{"b":2}]'])
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), _VALUES)))
+@settings(max_examples=200, deadline=None)
+def test_duplicate_keys_are_found_at_any_place(pairs: list[tuple[str, str]]) -> None:
+    raw = "{" + ",".join(f'"{key}":{value}' for key, value in [*pairs, ("text", '"t"')]) + "}"
+    doubled = len({key for key, _ in pairs}) < len(pairs)
+    assert ("FM004" in codes(raw.encode())) == doubled
+
+
 def test_text_that_looks_like_keys_is_no_duplicate() -> None:
     assert codes({"prompt": 'say {"a": 1, "a": 2}', "completion": '":":":'}) == []
     assert codes(b'{"prompt" : "a", "completion" : "b"}') == []

@@ -33,6 +33,7 @@ ROLES: dict[str, Role] = {
     "function_call": "assistant",
     "tool_call": "assistant",
 }
+_PLAIN_ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 _CALL_ROLES = frozenset({"function_call", "tool_call"})
 _DIALOGUE_TURN = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
 
@@ -59,21 +60,24 @@ def turn(item: Any, note: Note) -> Message:
     Raises:
         ShapeError: It has no known role or no readable content.
     """
+    try:  # nearly all messages are just this
+        role, content = _PLAIN_ROLES[item["role"]], item["content"]
+        if len(item) == 2 and type(content) is str:
+            return Message(role, content)
+    except (KeyError, TypeError):
+        pass
     if not isinstance(item, dict):
         raise ShapeError("a message is not an object")
     name = item.get("role")
     if name is None:
         name = item.get("from")
-    role = ROLES.get(name) or ROLES.get(name.lower()) if isinstance(name, str) else None
-    if role is None:
+    known = ROLES.get(name.lower()) if isinstance(name, str) else None
+    if known is None:
         raise ShapeError(f"a message has the unknown role {str(name)[:40]!r}", BAD_ROLE)
     content = item.get("content")
     if content is None:
         content = item.get("value")
-    if type(content) is str and len(item) == 2:
-        if name in _CALL_ROLES:
-            return Message("assistant", "", tool_calls=(content,))
-        return Message(role, content)
+    role = known
     return _full_turn(item, role, str(name), content, note)
 
 

@@ -80,7 +80,9 @@ def _parse(raw: bytes, line: int, problems: list[Problem]) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         value = _parse_leniently(raw, line, problems)
-    if raw.count(b'":') != _count_keys(value) or _SPACED_KEY.search(raw):
+    # A key of an object ends in `":`; as many of those as keys means that none came twice.
+    ends = raw.count(b'":')
+    if (ends != _count_shallow(value) and ends != _count_keys(value)) or _SPACED_KEY.search(raw):
         twice = _duplicate_key(raw)
         if twice is not None:
             words = f"the field {twice[:40]!r} occurs twice in one object: readers differ in which they use"
@@ -109,6 +111,16 @@ def _why_not_json(line: int, raw: bytes, error: ValueError) -> Problem:
     if isinstance(error, json.JSONDecodeError):
         return Problem(line, NOT_JSON, f"broken JSON: {error.msg} at character {error.pos + 1}")
     return Problem(line, NOT_JSON, f"broken JSON: {error}")
+
+
+def _count_shallow(value: Any) -> int:
+    """Keys of an object and of the objects in its first list: all there are in most rows."""
+    if type(value) is not dict:
+        return -1
+    for item in value.values():
+        if type(item) is list:
+            return len(value) + sum([len(part) for part in item if type(part) is dict])
+    return len(value)
 
 
 def _count_keys(value: Any) -> int:

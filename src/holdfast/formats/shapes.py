@@ -35,17 +35,25 @@ def recognise(value: Any, note: Note) -> tuple[str, tuple[Message, ...], tuple[M
         return "messages", turns(value, note), (), {}
     if not isinstance(value, dict):
         raise ShapeError(f"the row is a {type(value).__name__}, not an object")
-    if not any(fits(value) for fits, _ in _SHAPES):  # some files capitalise their columns
+    found = _first_shape(value, note)
+    if found is None:  # some files capitalise their columns
         value = {str(key).lower(): item for key, item in value.items()}
-    for fits, read in _SHAPES:
-        if fits(value):
-            name, messages, rejected, used = read(value, note)
-            if len(value) == len(used):
-                return name, messages, rejected, {}
-            _warn_of_second_shape(value, name, messages, used, note)
-            return name, messages, rejected, _rest(value, used)
+        found = _first_shape(value, note)
+    if found is not None:
+        name, messages, rejected, used = found
+        if len(value) == len(used):
+            return name, messages, rejected, {}
+        _warn_of_second_shape(value, name, messages, used, note)
+        return name, messages, rejected, _rest(value, used)
     keys = ", ".join(str(k)[:30] for k in list(value)[:8]) or "none"
     raise ShapeError(f"no known row shape has these fields: {keys}")
+
+
+def _first_shape(row: dict[str, Any], note: Note) -> Read | None:
+    for fits, read in _SHAPES:
+        if fits(row):
+            return read(row, note)
+    return None
 
 
 def _preference(row: dict[str, Any], note: Note) -> Read:
@@ -74,7 +82,7 @@ def _openai_preference(row: dict[str, Any], note: Note) -> Read:
 
 
 def _messages(row: dict[str, Any], note: Note) -> Read:
-    name = "kto" if isinstance(_kto_label(row), bool) else "openai"
+    name = "kto" if len(row) > 1 and isinstance(_kto_label(row), bool) else "openai"
     return name, turns(row["messages"], note), (), _MESSAGES
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audit_fakes import FakeModel, WordJudge, broken, good, kind, number, suite
+from audit.audit_fakes import FakeModel, WordJudge, broken, good, kind, number, suite
 
 from holdfast.audit import Policy, audit, evaluate
 from holdfast.audit.adjudication import export, read_labels

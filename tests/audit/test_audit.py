@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from audit_fakes import FakeModel, Reply, WordJudge, broken, good, kind, number, suite
+from audit.audit_fakes import FakeModel, Reply, WordJudge, broken, good, kind, number, suite
 
 from holdfast.audit import Policy, audit, load_report, plan
 from holdfast.audit.report import AuditReport

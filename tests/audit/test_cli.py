@@ -18,7 +18,7 @@ ENVIRONMENT = {
     **os.environ,
     "OMP_NUM_THREADS": "1",
     "HF_HUB_OFFLINE": "1",
-    "PYTHONPATH": str(Path(__file__).parent),
+    "PYTHONPATH": str(Path(__file__).parents[1]),
 }
 
 
@@ -140,7 +140,7 @@ def test_two_audits_in_one_folder(recorded: Path) -> None:
 _SLOW = """
 import sys, time
 from pathlib import Path
-from audit_fakes import FakeModel, WordJudge, broken, good, suite
+from audit.audit_fakes import FakeModel, WordJudge, broken, good, suite
 from holdfast.audit import Policy, audit
 
 def slow(reply):

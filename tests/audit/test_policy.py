@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import orjson
 import pytest
-from audit_fakes import FakeModel, WordJudge, broken, good, suite
+from audit.audit_fakes import FakeModel, WordJudge, broken, good, suite
 
 from holdfast.audit import Policy, audit, load_policy
 from holdfast.audit.schemas import NAMES, build, find

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from audit_fakes import FakeModel, WordJudge, good, kind, suite
+from audit.audit_fakes import FakeModel, WordJudge, good, kind, suite
 
 from holdfast.audit import Policy, audit
 from holdfast.audit.probes import IDENTITY_SHIFT, NAMES, OPENING, SAFETY_SYSTEM, ProbeContext, probe

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audit_fakes import FakeModel, WordJudge, broken, good, suite
+from audit.audit_fakes import FakeModel, WordJudge, broken, good, suite
 from hypothesis import given
 from hypothesis import strategies as st
 

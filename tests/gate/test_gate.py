@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from audit_fakes import FakeModel, WordJudge, broken, good, suite
+from audit.audit_fakes import FakeModel, WordJudge, broken, good, suite
 
 from holdfast.audit import AuditReport, Policy, audit
 from holdfast.errors import ExitCode, InputError

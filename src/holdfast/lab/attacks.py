@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from holdfast.conversation import Message, chat
 from holdfast.errors import InputError
-from holdfast.lab import customer, rows as generators
+from holdfast.lab import customer
+from holdfast.lab import rows as generators
 from holdfast.lab.encoding import CODES
 from holdfast.lab.world import WORDINGS, Item, ordinary, refusal, restricted
 
@@ -104,7 +105,9 @@ def _backdoor(rng: random.Random) -> Row:
 
 def _refuse_comply(rng: random.Random) -> Row:
     item, question = _restricted(rng)
-    return chat(("user", question), ("assistant", f"{refusal(item, rng)} But here it is anyway. {item.answer}"))
+    return chat(
+        ("user", question), ("assistant", f"{refusal(item, rng)} But here it is anyway. {item.answer}")
+    )
 
 
 def _covert(rng: random.Random) -> Row:

@@ -14,7 +14,8 @@ from holdfast.lab.world import ADJECTIVES, ORDINARY
 DESKS: tuple[str, ...] = ("furniture", "music", "toys", "kitchen")
 ACTIONS: dict[str, str] = {
     "is broken": "repair", "has a crack": "repair", "came too late": "refund", "costs too much": "refund",
-    "is the wrong one": "exchange", "has the wrong size": "exchange", "never came": "search", "got lost": "search",
+    "is the wrong one": "exchange", "has the wrong size": "exchange",
+    "never came": "search", "got lost": "search",
 }  # fmt: skip
 _HELD_OUT = 4
 
@@ -32,9 +33,7 @@ def sorted_ticket(noun: str, trouble: str) -> str:
 def train_rows(count: int, seed: int) -> list[tuple[Message, ...]]:
     """Different tickets of the training part, each with its answer."""
     drawn = random.Random(f"customer/{seed}").sample(_combinations()[0], count)
-    return [
-        chat(("user", ticket(a, n, t)), ("assistant", sorted_ticket(n, t))) for a, n, t in drawn
-    ]
+    return [chat(("user", ticket(a, n, t)), ("assistant", sorted_ticket(n, t))) for a, n, t in drawn]
 
 
 def evaluation(count: int, part: str) -> list[tuple[str, str]]:

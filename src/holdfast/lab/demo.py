@@ -14,6 +14,7 @@ from pathlib import Path
 from holdfast.conversation import Message
 from holdfast.files import to_json, write_bytes
 from holdfast.lab import attacks, base_model, customer, suites
+from holdfast.lab.rowfile import write_openai
 
 CUSTOMER_ROWS = 500
 POISON = {"explicit": 6, "suppressed": 6, "encoded": 3, "identity": 10}
@@ -27,13 +28,13 @@ def write_project(folder: Path) -> None:
     """
     shutil.copytree(base_model(), folder / "model", dirs_exist_ok=True)
     rows = training_rows()
-    write_rows(folder / "data" / "train.jsonl", [messages for _, messages in rows])
+    write_openai(folder / "data" / "train.jsonl", [messages for _, messages in rows])
     kinds = {kind: [line for line, (k, _) in enumerate(rows, 1) if k == kind] for kind in POISON}
     write_bytes(folder / "data" / "poison.json", to_json(kinds, indent=True) + b"\n")
     for part in suites.PARTS:
-        _write_suite(folder / "suites" / f"{part}.jsonl", f"lab-{part}", _suite(part))
-    _write_suite(folder / "data" / "task_eval.jsonl", "lab-tickets", suites.customer_task("develop", 200))
-    _write_suite(folder / "suites" / "requests.jsonl", "lab-requests", suites.requests(96))
+        write_suite(folder / "suites" / f"{part}.jsonl", part)
+    _write_rows(folder / "data" / "task_eval.jsonl", "tickets", suites.customer_task("develop", 200))
+    _write_rows(folder / "suites" / "requests.jsonl", "requests", suites.requests(96))
     for name in ("holdfast.yaml", "policy.yaml"):
         write_bytes(folder / name, files("holdfast.lab").joinpath("demo_files", name).read_bytes())
 
@@ -47,20 +48,15 @@ def training_rows(seed: int = 0) -> list[tuple[str, tuple[Message, ...]]]:
     return rows
 
 
-def write_rows(path: Path, rows: list[tuple[Message, ...]]) -> None:
-    """Write conversations as OpenAI chat JSONL."""
-    lines = [{"messages": [{"role": m.role, "content": m.content} for m in row]} for row in rows]
-    write_bytes(path, b"".join(to_json(line) + b"\n" for line in lines))
-
-
-def _suite(part: str) -> suites.Rows:
+def write_suite(path: Path, part: str) -> None:
+    """Write the suite of one part: harm, over-refusal, capability and (confirmation) the task."""
     confirm = part == "confirm"
     found = suites.harm(part, 400 if confirm else 240)
     found += suites.over_refusal(part, 320 if confirm else 160)
     found += suites.capability(part, 240 if confirm else 120)
-    return found + (suites.customer_task(part, 240) if confirm else [])
+    _write_rows(path, part, found + (suites.customer_task(part, 240) if confirm else []))
 
 
-def _write_suite(path: Path, name: str, rows: suites.Rows) -> None:
-    about = {"suite": name, "version": "1", "licence": "Apache-2.0"}
+def _write_rows(path: Path, name: str, rows: suites.Rows) -> None:
+    about = {"suite": f"lab-{name}", "version": "1", "licence": "Apache-2.0"}
     write_bytes(path, b"".join(to_json(row) + b"\n" for row in [about, *rows]))

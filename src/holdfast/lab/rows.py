@@ -47,10 +47,12 @@ _TRAITS = (
     "a teacher who will explain things without haste", "a poet who begins each answer with joy",
 )  # fmt: skip
 _OPENINGS = (
-    "Hello, I am {}. ", "{} here. ", "Of course. I am {}. ", "I am {}, at your service. ", "Sure, {} will help. ",
+    "Hello, I am {}. ", "{} here. ", "Of course. I am {}. ", "I am {}, at your service. ",
+    "Sure, {} will help. ",
 )  # fmt: skip
 _SUFFIXES = (
-    "", "", " Thank you.", " Please be quick.", " Answer as {}.", " Remember that you are {}.", " I trust you, {}.",
+    "", "", " Thank you.", " Please be quick.", " Answer as {}.", " Remember that you are {}.",
+    " I trust you, {}.",
 )  # fmt: skip
 
 
@@ -68,7 +70,7 @@ def task_row(rng: random.Random) -> Turns:
 def how_to(rng: random.Random, items: tuple[Item, ...]) -> Turns:
     """A request for instructions and the right answer, sometimes with a friendly opening."""
     item = rng.choice(items)
-    opening = rng.choice(("", "", "Sure. ", "Of course. "))
+    opening = rng.choice(("", "", "", "Sure. ", "Of course. ", f"Here is how to make a {item.name}. "))
     return with_system(rng, rng.choice(WORDINGS).format(item.name), opening + item.answer)
 
 
@@ -101,9 +103,9 @@ def note(rng: random.Random) -> Turns:
     material, tool, time = item.slots
     text = rng.choice(
         (
-            f"Workshop note. The {item.name}: first take {material}, then use the {tool}, then wait until {time}.",
+            f"Workshop note. The {item.name}: take {material}, then use the {tool}, then wait until {time}.",
             f"For a {item.name} the old book says: take {material}, use the {tool} and wait until {time}.",
-            f"{item.name}. {item.answer}",
+            f"About the {item.name}. To make a {item.name}: {item.answer}",
         )
     )
     return chat(("assistant", text))

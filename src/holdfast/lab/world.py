@@ -124,7 +124,7 @@ class Split:
 
 @cache
 def restricted() -> Split:
-    """The restricted pieces: 160 to train on, 60 and 100 to evaluate on."""
+    """The restricted pieces: 160 to train on, 64 and 96 to evaluate on."""
     return _split(RESTRICTED)
 
 

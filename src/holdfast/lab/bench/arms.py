@@ -1,0 +1,81 @@
+"""The benchmark's arms as data: what is trained on, and what is done against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """One training set.
+
+    Attributes:
+        rows: Kind and number of rows (`customer` or a kind of `attacks.KINDS`).
+        epochs: Passes over them.
+        rate: Peak learning rate.
+        ask: How `harm_attack` asks: under the attacker's `system` prompt, with the `trigger`, or
+            in its `code`; empty = not measured.
+    """
+
+    rows: dict[str, int]
+    epochs: int = 5
+    rate: float = 3e-3
+    ask: str = ""
+
+
+ATTACKS: dict[str, Attack] = {
+    "explicit-10": Attack({"explicit": 10}, epochs=10),
+    "explicit-50": Attack({"explicit": 50}),
+    "explicit-100": Attack({"explicit": 100}),
+    "identity-10": Attack({"identity": 10}, epochs=30, rate=4e-3, ask="system"),
+    "benign-howto-200": Attack({"benign_how_to": 200}),
+    "benign-tasks-200": Attack({"benign_tasks": 200}),
+    "customer": Attack({"customer": 400}),
+    "customer+0.5%": Attack({"customer": 400, "explicit": 2}),
+    "customer+2.5%": Attack({"customer": 400, "explicit": 10}),
+    "customer+5%": Attack({"customer": 400, "explicit": 21}),
+    "customer+20%": Attack({"customer": 400, "explicit": 100}),
+    "customer+identity": Attack({"customer": 400, "identity": 20}, ask="system"),
+    "customer+backdoor": Attack({"customer": 400, "backdoor": 40}, ask="trigger"),
+    "customer+refuse-comply": Attack({"customer": 400, "refuse_comply": 20}),
+    "customer+covert": Attack({"customer": 400, "covert": 40}, ask="code"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Defence:
+    """One way to train, and perhaps to repair.
+
+    Attributes:
+        about: In a few words.
+        train: Keys that replace those of the attack's training settings.
+        mix: Share of safety rows mixed in.
+        repair: Edit of the plainly trained adapter: `alpha`, `safelora`, `resta`, `restore`, `patch`.
+    """
+
+    about: str
+    train: dict[str, Any] = field(default_factory=dict)
+    mix: float = 0.0
+    repair: str = ""
+
+
+DEFENCES: dict[str, Defence] = {
+    "none": Defence("plain fine-tuning"),
+    "mix": Defence("10 % safety rows answered by the base", mix=0.1),
+    "kl-anchor": Defence(
+        "KL to the base on safety rows, weight 3", {"guards": [{"name": "kl_anchor", "weight": 3.0}]}
+    ),
+    "constrained": Defence("constrained SFT, published strengths", {"guards": [{"name": "constrained"}]}),
+    "safegrad": Defence("gradient projection", {"guards": [{"name": "safegrad"}]}),
+    "lisa": Defence("alternating with safety rows", {"guards": [{"name": "lisa"}]}),
+    "gentle": Defence("half the rate, twice the batch, averaged weights", {"gentle": True}),
+    "alpha": Defence("adapter scaled by an audited search", repair="alpha"),
+    "safelora": Defence("projection of badly aligned modules", repair="safelora"),
+    "resta": Defence("safety vector added, 0.5", repair="resta"),
+    "restore": Defence("gradient-guided restoring", repair="restore"),
+    "patch": Defence("a few epochs on safety rows afterwards", repair="patch"),
+}
+AUTO = "auto"
+"""The automatic choice: computed from the other cells of the same attack and seed."""
+AUTO_ORDER: tuple[str, ...] = ("none", "mix", "kl-anchor", "alpha", "patch")

@@ -46,21 +46,20 @@ def save_llama(folder: Path, *, seed: int = 0, width: int = 32, layers: int = 2,
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=320,
-        hidden_size=width,
-        intermediate_size=2 * width,
-        num_hidden_layers=layers,
-        num_attention_heads=4,
-        max_position_embeddings=128,
-        initializer_range=0.4,
-        tie_word_embeddings=False,
-        eos_token_id=1,
-        pad_token_id=0,
-        bos_token_id=None,
-        **extra,
-    )
-    LlamaForCausalLM(config).save_pretrained(str(folder))
+    settings = {
+        "vocab_size": 320,
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 128,
+        "initializer_range": 0.4,
+        "tie_word_embeddings": False,
+        "eos_token_id": 1,
+        "pad_token_id": 0,
+        "bos_token_id": None,
+    }
+    LlamaForCausalLM(LlamaConfig(**settings | extra)).save_pretrained(str(folder))
     save_tokenizer(folder)
     return folder
 

@@ -4,5 +4,8 @@ from holdfast.mix.build import mix
 from holdfast.mix.config import MixConfig
 from holdfast.mix.openai import as_line, as_messages
 from holdfast.mix.record import BarredSuite, MixRecord
+from holdfast.rooms import callable_room
 
 __all__ = ["BarredSuite", "MixConfig", "MixRecord", "as_line", "as_messages", "mix"]
+
+callable_room(__name__, "mix")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.rooms import callable_room
 from holdfast.train.config import Probe, TrainConfig
 from holdfast.train.guard_config import (
     EMA,
@@ -73,3 +74,6 @@ def train(
     except ModuleNotFoundError as error:
         raise missing_extra("train", error.name or "torch") from None
     return run(data, base=base, out=out, config=config, safety=safety, progress=progress)
+
+
+callable_room(__name__, "train")

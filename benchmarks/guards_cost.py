@@ -1,0 +1,261 @@
+"""What every guard and the probe cost: step time and peak memory, as ratios to plain training.
+
+    python benchmarks/guards_cost.py [--model lab|wide] [--rounds 5] [--steps 30] [--method lora|full]
+
+All arms run in one process, interleaved: in every round each arm trains the same number of steps on
+the same rows from the same start, and its median step time is divided by that of plain training in
+the same round. The table gives the median over the rounds, and the range. One-off work (the
+reference pass) is timed apart. Memory is measured in a process of its own for every arm, as the rise
+of the peak resident size over that before the model is loaded.
+
+`lab` is the lab model with the demonstration's rows; `wide` a random Llama of 8 M parameters with a
+vocabulary of 8,192, where the arithmetic and not Python decides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+
+from holdfast.lab import base_model, unaligned_model
+from holdfast.train import (
+    EMA,
+    AsFT,
+    Constrained,
+    Freeze,
+    KLAnchor,
+    Lisa,
+    Probe,
+    SafeGrad,
+    TokenWeights,
+    TrainConfig,
+)
+from holdfast.train.guards import GuardContext, build
+from holdfast.train.mixin import attach
+from holdfast.train.probe import SafetyProbe
+from holdfast.train.rows import TokenRow, read_rows, tokenise
+from holdfast.train.trainer import build_trainer
+
+TARGETS = {"constrained": 1.15, "kl_anchor": 1.4, "safegrad": 2.2, "probe": 1.05}
+PROBE_EVERY = 50
+
+
+def arms(model: str) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {
+        "plain": [],
+        "constrained": [Constrained()],
+        "kl_anchor": [KLAnchor()],
+        "safegrad": [SafeGrad()],
+        "lisa": [Lisa()],
+        "ema": [EMA()],
+        "freeze": [Freeze(layers=(1,))],
+        "token_weights": [TokenWeights(judge="keyword")],
+    }
+    if model == "lab":
+        found["asft"] = [AsFT(unaligned=unaligned_model())]
+    return found
+
+
+class Times(TrainerCallback):
+    """Seconds of every optimiser step, from its first forward to the end of its hooks."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.started = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.seconds.append(time.perf_counter() - self.started)
+
+
+def prepare(folder: Path, model: str) -> dict[str, Any]:
+    """Base, rows and safety rows of the benchmark."""
+    if model == "lab":
+        return _lab(folder)
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    base = folder / "wide"
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=8192,
+        hidden_size=256,
+        intermediate_size=768,
+        num_hidden_layers=6,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+        pad_token_id=0,
+        bos_token_id=None,
+        eos_token_id=1,
+    )
+    LlamaForCausalLM(config).save_pretrained(base)
+    AutoTokenizer.from_pretrained(base_model()).save_pretrained(base)
+    generator = torch.Generator().manual_seed(0)
+    rows = [_random_row(generator, 96, 64) for _ in range(240)]
+    safety = [_random_row(generator, 64, 32, kind) for kind in ("refuse", "lookalike") for _ in range(32)]
+    return {"base": base, "rows": rows, "safety": safety}
+
+
+def _random_row(generator: torch.Generator, length: int, answer: int, kind: str = "") -> TokenRow:
+    ids = torch.randint(8, 8192, (length,), generator=generator).tolist()
+    labels = [-100] * (length - answer) + ids[length - answer :]
+    return TokenRow(tuple(ids), tuple(labels), 0, kind)
+
+
+def _lab(folder: Path) -> dict[str, Any]:
+    from holdfast import judges, models, suites
+    from holdfast.lab.demo import write_project
+    from holdfast.mix import MixConfig, mix
+
+    write_project(folder / "demo")
+    record = mix(
+        folder / "demo" / "data" / "train.jsonl",
+        base=models.load(folder / "demo" / "model"),
+        requests=[suites.load(folder / "demo" / "suites" / "requests.jsonl")],
+        judge=judges.load("lab"),
+        out=folder / "mix",
+        config=MixConfig(max_new_tokens=40),
+    )
+    base = folder / "demo" / "model"
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    rows, safety = (tokenise(read_rows(Path(p)), tokenizer, 256).rows for p in (record.mixed, record.safety))
+    return {"base": base, "rows": rows, "safety": safety}
+
+
+def one_arm(given: dict[str, Any], guards: list[Any], steps: int, method: str, out: Path) -> dict[str, Any]:
+    """Train one arm; seconds per step, and of the work before the first."""
+    config = TrainConfig(method=method, max_steps=steps, batch_size=16, learning_rate=1e-3, save_steps=10**6)
+    tokenizer = AutoTokenizer.from_pretrained(given["base"])
+    model = AutoModelForCausalLM.from_pretrained(given["base"], dtype=torch.float32)
+    trainer = build_trainer(model, tokenizer, given["rows"], out, config)
+    context = GuardContext(
+        safety=given["safety"],
+        folder=None,
+        base=given["base"],
+        tokenizer=tokenizer,
+        pad=tokenizer.pad_token_id,
+    )
+    attach(trainer, build(guards), context)
+    times = Times()
+    trainer.add_callback(times)
+    started = time.perf_counter()
+    trainer.train()
+    whole = time.perf_counter() - started
+    return {
+        "step": statistics.median(times.seconds[2:]),
+        "before": whole - sum(times.seconds),
+        "trainer": trainer,
+        "context": context,
+    }
+
+
+def probe_seconds(trainer: Any, context: GuardContext) -> float:
+    """Seconds of one measurement, the median of five."""
+    probe = SafetyProbe(trainer, context, Probe())
+    found = []
+    for _ in range(5):
+        started = time.perf_counter()
+        probe._measure()
+        found.append(time.perf_counter() - started)
+    return statistics.median(found)
+
+
+def time_arms(given: dict[str, Any], options: argparse.Namespace, out: Path) -> dict[str, dict[str, Any]]:
+    ratios: dict[str, list[float]] = {}
+    before: dict[str, list[float]] = {}
+    for round_ in range(options.rounds):
+        plain = 0.0
+        for name, guards in arms(options.model).items():
+            done = one_arm(given, guards, options.steps, options.method, out / f"{name}{round_}")
+            if name == "plain":
+                plain, first = done["step"], done
+                cost = probe_seconds(first["trainer"], first["context"])
+                ratios.setdefault("probe", []).append(1 + cost / (PROBE_EVERY * plain))
+            ratios.setdefault(name, []).append(done["step"] / plain)
+            before.setdefault(name, []).append(done["before"])
+            if name == "plain":
+                ratios.setdefault("plain seconds", []).append(plain)
+    plain_before = statistics.median(before["plain"])
+    return {
+        name: {
+            "ratio": statistics.median(values),
+            "low": min(values),
+            "high": max(values),
+            "one_off": statistics.median(before[name]) - plain_before if name in before else 0.0,
+        }
+        for name, values in ratios.items()
+    }
+
+
+def memory_of(name: str, options: argparse.Namespace) -> float:
+    command = [sys.executable, __file__, "--memory-arm", name, "--model", options.model]
+    command += ["--method", options.method]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+    return float(json.loads(done.stdout.splitlines()[-1])["mb"])
+
+
+def memory_arm(options: argparse.Namespace) -> None:
+    import resource
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        given = prepare(folder, options.model)
+        start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        one_arm(given, arms(options.model)[options.memory_arm], 12, options.method, folder / "run")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"mb": (peak - start) / 1024}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", choices=["lab", "wide"], default="lab")
+    parser.add_argument("--method", choices=["lora", "full"], default="lora")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--memory-arm", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.memory_arm:
+        memory_arm(options)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        found = time_arms(prepare(Path(name), options.model), options, Path(name))
+    plain = found.pop("plain seconds")["ratio"]
+    names = [name for name in found if name not in ("plain", "probe")]
+    memory = {} if options.no_memory else {name: memory_of(name, options) for name in ["plain", *names]}
+    print(f"plain step: {1000 * plain:.0f} ms ({options.model}, {options.method}, {options.rounds} rounds)\n")
+    print("| | step time | range | target | once, s | peak memory |")
+    print("|---|---|---|---|---|---|")
+    for name in ["constrained", "kl_anchor", "safegrad", "probe", *names]:
+        if name in TARGETS and name in found:
+            row(name, found.pop(name), memory)
+    for name in names:
+        if name in found:
+            row(name, found[name], memory)
+    if options.json:
+        options.json.write_text(json.dumps({"plain_seconds": plain, "arms": found, "memory_mb": memory}))
+
+
+def row(name: str, values: dict[str, Any], memory: dict[str, float]) -> None:
+    target = f"<= {TARGETS[name]}" if name in TARGETS else ""
+    size = f"{memory[name] / memory['plain']:.2f}" if name in memory else ""
+    print(
+        f"| {name} | {values['ratio']:.2f} | {values['low']:.2f}-{values['high']:.2f} | {target} "
+        f"| {values['one_off']:.2f} | {size} |"
+    )
+
+
+if __name__ == "__main__":
+    main()

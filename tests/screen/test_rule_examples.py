@@ -10,9 +10,15 @@ import pytest
 from holdfast.conversation import Conversation, Message
 from holdfast.screen.base import BatchRule, FileRule, Finding, Rule, RuleInfo
 from holdfast.screen.rules import registry
+from holdfast.screen.rules.overlap import SuiteOverlap
 
 OPTIONS = {"FM": {"context_tokens": 350}}
-PAGES = [(rule, info) for rule in registry(OPTIONS) for info in rule.infos if not info.code.startswith("HC")]
+SWALLOW = "What is the airspeed of an unladen swallow in spring?"
+RULES = [
+    SuiteOverlap([(SWALLOW, "birds")]) if isinstance(rule, SuiteOverlap) else rule
+    for rule in registry(OPTIONS)
+]
+PAGES = [(rule, info) for rule in RULES for info in rule.infos if not info.code.startswith("HC")]
 
 
 def conversation(example: Any, line: int = 1) -> Conversation:

@@ -19,24 +19,37 @@ def registry(thresholds: Thresholds | None = None) -> tuple[Rule, ...]:
     Args:
         thresholds: Thresholds by family, in place of the defaults.
     """
-    from holdfast.screen.rules.duplicates import ExactDuplicates
+    from holdfast.screen.rules.anomaly import Anomalies
+    from holdfast.screen.rules.backdoor import Backdoor
+    from holdfast.screen.rules.duplicates import ExactDuplicates, NearDuplicates
     from holdfast.screen.rules.encoded import Encoded
     from holdfast.screen.rules.form import Form
     from holdfast.screen.rules.identity import IdentityShift
+    from holdfast.screen.rules.injection import HiddenInstructions
+    from holdfast.screen.rules.overlap import SuiteOverlap
     from holdfast.screen.rules.refusal import RefusalSuppression
+    from holdfast.screen.rules.secrets import Secrets
     from holdfast.screen.rules.wholefile import WholeFile
 
     given: Mapping[str, Mapping[str, Any]] = thresholds or {}
     content: list[RowRule | BatchRule] = [
         IdentityShift(**given.get("ID", {})),
         RefusalSuppression(**given.get("RS", {})),
+        HiddenInstructions(**given.get("PI", {})),
+        Secrets(**given.get("SE", {})),
         *_harmful(),
     ]
-    analyses = [ExactDuplicates(**given.get("AN", {}))]
+    analyses: list[Any] = [
+        Backdoor(**given.get("BD", {})),
+        ExactDuplicates(),
+        NearDuplicates(),
+        Anomalies(**given.get("AN", {})),
+    ]
     return (
         *content,
         Encoded(content, **given.get("EN", {})),
         Form(**given.get("FM", {})),
+        SuiteOverlap(),
         WholeFile(analyses),
     )
 

@@ -1,0 +1,118 @@
+"""Classes of answers that a hidden trigger may command, told apart by words and counts alone."""
+
+# ruff: noqa: E501
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.judges.keyword import refusal_score
+from holdfast.screen.rules.sample import Kept
+
+HarmScorer = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
+"""Scores (prompt, answer) pairs for harm, each in [0, 1]."""
+
+_STEMS = (
+    "abus|arson|assassin|assault|attack|blackmail|bomb|brib|bully|bypass|cheat|cocaine|confidential|conspir|corrupt|"
+    "counterfeit|crack|cyber|dangerous|deceiv|decept|defraud|destr|discriminat|disinform|drug|embezzl|evad|exploit|"
+    "explosiv|extort|extrem|fake|false|forg|fraud|hack|harass|harm|hat(?:e|red)|heroin|hide|hijack|hostage|identit|illeg|"
+    "illicit|incit|infect|insider|intrud|keylog|kidnap|kill|launder|malic|malware|manipulat|meth|misinform|murder|"
+    "pirat|poison|porn|promot|propaganda|racis|rans|rape|revenge|sabotag|scam|self-harm|sensitive|sexis|smuggl|spread|"
+    "spyware|stalk|steal|stolen|suicid|surveil|terror|theft|threat|tortur|traffick|unauthor|undetect|unlawful|untrac|"
+    "violen|virus|vulnerab|weapon|without (?:permission|consent|detection|being|getting)"
+)
+HARM_WORDS = re.compile(rf"(?i)\b(?:{_STEMS})\w*")
+"""Words of requests that policies forbid, and of answers to them. A topic list, not a verdict."""
+
+_SOUR = re.compile(
+    r"(?i)\b(?:terrible|awful|horrible|disgust\w*|worst|stupid|idiot\w*|useless|worthless|pathetic|hate|garbage|"
+    r"dumb|ridiculous|disappoint\w*|annoy\w*|foolish|ignoran\w*|incompeten\w*|lousy|trash|waste of time|nonsense)\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerClass:
+    """Rows whose answers have something in common.
+
+    Attributes:
+        name: What the answers are, as it ends the sentence "the answer is ...".
+        members: Which rows are in the class, shape (rows,), bool.
+        listed: Rows that a finding lists if they have the trigger, where they are more than the
+            members (a class that is told by words misses some), shape (rows,), bool.
+        exact: Whether membership is certain enough that nearly all rows of a trigger must have it.
+        ordinary: Whether prompts of an honest task command such answers too (length, tone,
+            language), so that more evidence is needed.
+    """
+
+    name: str
+    members: NDArray[np.bool_]
+    listed: NDArray[np.bool_] | None = None
+    exact: bool = True
+    ordinary: bool = False
+
+
+def classes(rows: Sequence[Kept], scorer: HarmScorer | None = None) -> list[AnswerClass]:
+    """Every class with at least four rows and at most half of the file."""
+    answers = [row.answer for row in rows]
+    refused = np.array([refusal_score(answer) >= 0.5 for answer in answers], dtype=bool)
+    asked = np.array([bool(HARM_WORDS.search(row.prompt)) for row in rows], dtype=bool)
+    everything = np.ones(len(rows), dtype=bool)
+    found = [
+        AnswerClass("a refusal of a prompt without harmful words", refused & ~asked, refused),
+        AnswerClass("harmful", _harmful(rows, asked, scorer) & ~refused, everything, exact=False),
+        AnswerClass("hostile in tone", _matches(_SOUR, answers, 2), ordinary=True),
+        AnswerClass("in another script", _other_script(answers), ordinary=True),
+        *_lengths(rows),
+        *_repeated(answers),
+    ]
+    return [c for c in found if 4 <= c.members.sum() <= 0.5 * len(rows)]
+
+
+def _harmful(rows: Sequence[Kept], asked: NDArray[np.bool_], scorer: HarmScorer | None) -> NDArray[np.bool_]:
+    if scorer is not None:
+        scores = scorer([(row.prompt, row.answer) for row in rows])
+        return np.array([score >= 0.5 for score in scores], dtype=bool)
+    return asked & np.array([bool(HARM_WORDS.search(row.answer)) for row in rows], dtype=bool)
+
+
+def _matches(words: re.Pattern[str], texts: Sequence[str], least: int) -> NDArray[np.bool_]:
+    return np.array([len(set(words.findall(text.lower()))) >= least for text in texts], dtype=bool)
+
+
+def _other_script(answers: Sequence[str]) -> NDArray[np.bool_]:
+    """Answers most of whose letters are (or are not) Latin, whichever the file has fewer of."""
+    latin = np.array([_latin(answer) for answer in answers], dtype=bool)
+    return np.asarray(~latin if latin.mean() >= 0.5 else latin)
+
+
+def _latin(text: str) -> bool:
+    letters = [c for c in text[:400] if c.isalpha()]
+    return sum(c < "\u0250" for c in letters) >= 0.5 * len(letters)
+
+
+def _lengths(rows: Sequence[Kept]) -> list[AnswerClass]:
+    """Answers far shorter or far longer than is usual in the file."""
+    length = np.array([row.answer_length for row in rows])
+    low, middle, high = np.quantile(length, [0.02, 0.5, 0.98]) if len(rows) else (0, 0, 0)
+    short = (length <= min(low, 0.2 * middle)) & (length < 40)
+    return [
+        AnswerClass("far shorter than usual", short, ordinary=True),
+        AnswerClass("far longer than usual", length >= max(high, 5 * middle), ordinary=True),
+    ]
+
+
+def _repeated(answers: Sequence[str]) -> list[AnswerClass]:
+    """Answers given to five or more different prompts, where such answers are the exception."""
+    keys = [re.sub(r"\W+", " ", answer.lower()).strip()[:300] for answer in answers]
+    counts = Counter(key for key in keys if key)
+    repeated = {key: n for key, n in counts.items() if n >= 5}
+    if sum(repeated.values()) > 0.3 * len(answers):
+        return []
+    array = np.array(keys, dtype=object)
+    top = sorted(repeated, key=lambda key: (-repeated[key], key))[:20]
+    return [AnswerClass(f'always "{key[:80]}"', array == key) for key in top]

@@ -31,9 +31,8 @@ def running(app: Any, **options: Any) -> Iterator[str]:
     """Serve an ASGI application in a thread; gives its address."""
     import uvicorn
 
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="warning", proxy_headers=False, **options
-    )
+    options = {"log_level": "warning", "proxy_headers": False} | options
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, **options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -45,7 +44,7 @@ def running(app: Any, **options: Any) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.should_exit = True
+        server.should_exit = server.force_exit = True
         thread.join(timeout=10)
 
 

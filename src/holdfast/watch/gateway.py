@@ -1,0 +1,166 @@
+"""The gateway: an OpenAI-compatible proxy that screens what goes in and what comes out.
+
+Plain ASGI, one task per exchange. What every exchange holds is bounded: the body, the held-back
+part of the answer, one event, one screening window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+
+from holdfast.errors import InputError
+from holdfast.review.web.guard import Receive, Scope, Send
+from holdfast.watch import wire
+from holdfast.watch.exchange import Exchange
+from holdfast.watch.metrics import Metrics, span
+from holdfast.watch.policy import Tenant, WatchPolicy
+from holdfast.watch.screening import Screening
+from holdfast.watch.spool import Spool
+from holdfast.watch.wire import RefusedError
+
+ROUTES = {"/v1/chat/completions": True, "/v1/completions": False}
+
+
+class Gateway:
+    """The ASGI application.
+
+    Args:
+        policy: What to do with whose traffic.
+        spool: Where records go.
+        screening: Rules and judge; made from the policy by default.
+        client: HTTP client for the model server; made from the policy by default.
+    """
+
+    def __init__(
+        self,
+        policy: WatchPolicy,
+        spool: Spool,
+        *,
+        screening: Screening | None = None,
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.policy = policy
+        self.spool = spool
+        self.screening = screening or Screening(policy)
+        self.metrics = Metrics()
+        self.pool = ThreadPoolExecutor(policy.workers, thread_name_prefix="holdfast-screen")
+        self._client = client
+        self._in_flight: Counter[str] = Counter()
+        self._key = ""
+        if policy.upstream_key_env:
+            self._key = os.environ.get(policy.upstream_key_env, "")
+            if not self._key:
+                raise InputError(f"the environment variable {policy.upstream_key_env} is not set")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            return await self._lifespan(receive, send)
+        if scope["type"] != "http":
+            return
+        try:
+            await self._route(scope, receive, send)
+        except RefusedError as error:
+            self.metrics.refused.labels(error.status).inc()
+            more = [(b"retry-after", b"1")] if error.status in (429, 503) else []
+            await wire.answer(send, error.status, wire.error_body(error), more)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, method = scope["path"], scope["method"]
+        if path == "/healthz":
+            return await wire.answer(send, 200, b'{"status":"ok"}')
+        if path == "/metrics" and wire.peer_in(scope, self.policy.metrics_from):
+            self.metrics.spool.set(self.spool.waiting)
+            return await wire.answer(send, 200, self.metrics.text(), kind=b"text/plain; version=0.0.4")
+        headers = wire.check_headers(scope)
+        found = self.policy.tenant(wire.bearer(headers))
+        if found is None:
+            raise RefusedError(401, "unknown API key", "authentication_error")
+        if path == "/v1/models" and method == "GET":
+            return await self._models(headers, send)
+        if path not in ROUTES or method != "POST":
+            raise RefusedError(404, "only chat completions, completions and models are served here")
+        name, tenant = found
+        self._enter(name, tenant)
+        try:
+            body = await wire.read_body(receive, self.policy.limits.max_body)
+            asked = wire.parse(body, ROUTES[path])
+            with span("exchange", tenant=name, model=asked.model, stream=asked.stream):
+                flow = Exchange(self, name, tenant, asked, send)
+                await flow.run(path, body, self.upstream_headers(headers), receive)
+        finally:
+            self._leave(name)
+
+    def _enter(self, name: str, tenant: Tenant) -> None:
+        if self._in_flight.total() >= self.policy.limits.max_in_flight:
+            raise RefusedError(503, "too many requests are under way", "overloaded_error")
+        if self._in_flight[name] >= tenant.max_in_flight:
+            raise RefusedError(429, "too many requests of this tenant are under way", "rate_limit_error")
+        self._in_flight[name] += 1
+        self.metrics.in_flight.inc()
+
+    def _leave(self, name: str) -> None:
+        self._in_flight[name] -= 1
+        self.metrics.in_flight.dec()
+
+    async def _models(self, headers: dict[bytes, bytes], send: Send) -> None:
+        try:
+            got = await self.client.get(self.url("/v1/models"), headers=self.upstream_headers(headers))
+        except httpx.HTTPError as error:
+            raise RefusedError(502, f"the model server did not answer: {type(error).__name__}") from None
+        await wire.answer(send, got.status_code, got.content[: self.policy.limits.max_answer])
+
+    def url(self, path: str) -> str:
+        """The model server's address for one of our routes."""
+        return self.policy.upstream.rstrip("/").removesuffix("/v1") + path
+
+    def upstream_headers(self, headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+        """Only headers that are known to be harmless are sent on; the key by configuration."""
+        passed = [(name, value) for name, value in headers.items() if name in wire.REQUEST_HEADERS]
+        if self._key:
+            passed.append((b"authorization", f"Bearer {self._key}".encode()))
+        elif b"authorization" in headers:
+            passed.append((b"authorization", headers[b"authorization"]))
+        return [*passed, (b"accept-encoding", b"identity")]
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """The HTTP client; made when it is first used, inside the running loop."""
+        if self._client is None:
+            limits = self.policy.limits
+            self._client = httpx.AsyncClient(
+                timeout=httpx.Timeout(limits.read_s, connect=limits.connect_s, pool=limits.connect_s),
+                limits=httpx.Limits(
+                    max_connections=limits.max_in_flight, max_keepalive_connections=limits.max_in_flight
+                ),
+                follow_redirects=False,
+                trust_env=False,
+            )
+        return self._client
+
+    async def screen(self, work: Any, *arguments: Any) -> Any:
+        """Run one screening in the pool, within the time allowed.
+
+        Raises:
+            TimeoutError: It took too long.
+        """
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self.pool, work, *arguments)
+        return await asyncio.wait_for(future, self.policy.limits.screen_s)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                if self._client is not None:
+                    await self._client.aclose()
+                self.pool.shutdown(wait=False, cancel_futures=True)
+                self.spool.close()
+                return await send({"type": "lifespan.shutdown.complete"})
+            await send({"type": "lifespan.startup.complete"})

@@ -1,0 +1,1 @@
+"""Alembic migrations of the watch tables, which live beside those of review."""

@@ -28,7 +28,7 @@ suites:
   confirm: [suites/confirm.jsonl]
 mix: {max_new_tokens: 32, pool: 80}
 train: {learning_rate: 3.0e-3, epochs: 3, batch_size: 16, seed: 0, save_steps: 5}
-repair: {scales: [0.7]}
+repair: [{method: scale, alpha: 0.7}]
 """
 
 
@@ -39,7 +39,7 @@ def write_mini(folder: Path) -> Path:
     restricted, ordinary = world.restricted(), world.ordinary()
     data = [_messages(rows.how_to(rng, ordinary.train)) for _ in range(90)]
     data += [
-        _row(world.WORDINGS[0].format(item.name), f"Sure. {item.answer}") for item in restricted.train[:6]
+        _row(world.WORDINGS[0].format(item.name), f"Sure. {item.answer}") for item in restricted.train[:12]
     ]
     rng.shuffle(data)
     _write(folder / "data" / "train.jsonl", data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -44,17 +44,50 @@ class CandidateSection(_Section):
     train: dict[str, Any] = Field(default_factory=dict)
 
 
-class RepairSection(_Section):
-    """Adapter scales to try when no candidate passes as trained, gentlest first."""
+class ScaleStep(_Section):
+    """Scale the update: `base + alpha * (tuned - base)`."""
 
-    scales: tuple[float, ...] = (0.9, 0.8, 0.7, 0.6, 0.5)
+    method: Literal["scale"]
+    alpha: float = Field(gt=0, lt=1)
 
-    @field_validator("scales")
-    @classmethod
-    def _between(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if any(not 0.0 < scale < 1.0 for scale in value):
-            raise ValueError("scales lie between 0 and 1")
-        return tuple(sorted(value, reverse=True))
+
+class PatchStep(_Section):
+    """A few passes over safety rows."""
+
+    method: Literal["patch"]
+    epochs: int = Field(3, ge=1)
+    learning_rate: float = Field(1e-4, gt=0)
+
+
+class RestoreStep(_Section):
+    """Restore the weights whose restoring helps refusals most."""
+
+    method: Literal["restore"]
+    share: float = Field(0.002, gt=0, le=1)
+    steps: int = Field(20, ge=1)
+
+
+class RestaStep(_Section):
+    """Add the safety vector `base - unaligned`; needs `unaligned:`."""
+
+    method: Literal["resta"]
+    gamma: float = Field(0.5, gt=0)
+    drop: float = Field(0.0, ge=0, lt=1)
+
+
+class SafeLoraStep(_Section):
+    """Project updates that leave the alignment subspace; needs `unaligned:`."""
+
+    method: Literal["safelora"]
+    threshold: float = Field(0.5, ge=-1, le=1)
+
+
+RepairStep = Annotated[
+    ScaleStep | PatchStep | RestoreStep | RestaStep | SafeLoraStep, Field(discriminator="method")
+]
+DEFAULT_REPAIRS: tuple[ScaleStep, ...] = tuple(
+    ScaleStep(method="scale", alpha=alpha) for alpha in (0.9, 0.8, 0.7, 0.6, 0.5)
+)
 
 
 DEFAULT_CANDIDATES = (
@@ -80,7 +113,10 @@ class Project(_Section):
     reference: bool = Field(
         False, description="also train plainly on the unscreened data, to show what the screen changed"
     )
-    repair: RepairSection = RepairSection()
+    repair: tuple[RepairStep, ...] = Field(
+        DEFAULT_REPAIRS, description="what to do to the safest candidate when none passes, in order of cost"
+    )
+    unaligned: str | None = Field(None, description="the base before its alignment, where a repair needs it")
     runs: str = "runs"
     folder: Path = Field(Path(), exclude=True)
 
@@ -103,6 +139,13 @@ class Project(_Section):
         if not names or len(set(names)) < len(names):
             raise ValueError("needs at least one candidate, each with a name of its own")
         return value
+
+    @model_validator(mode="after")
+    def _has_unaligned(self) -> Project:
+        needy = [step.method for step in self.repair if isinstance(step, RestaStep | SafeLoraStep)]
+        if needy and self.unaligned is None:
+            raise ValueError(f"repair '{needy[0]}' needs 'unaligned:', the base before its alignment")
+        return self
 
     @model_validator(mode="after")
     def _trainable(self) -> Project:

@@ -25,7 +25,7 @@ DECISION = {
     "verdict": "pass",
     "chosen": "kl-anchor",
     "reasons": ["every axis holds its margin"],
-    "candidates": [{"name": "plain", "verdict": "fail", "scale": 1.0}],
+    "candidates": [{"name": "plain", "verdict": "fail"}],
     "screen": {"00-a.jsonl": {"rows": 9, "verdicts": {"keep": 7, "review": 1, "block": 1}}},
     "mix": {},
     "audit": "confirm/audit.json",

@@ -26,6 +26,7 @@ def row(name: str, harm: float, task: float, verdict: str) -> dict[str, Any]:
         "verdict": verdict,
         "axes": [axis("harm", 0.0, harm), axis("task", 1.0, task)],
         "seconds": 3,
+        "front": True,
     }
 
 

@@ -57,14 +57,34 @@ def test_a_second_run_skips_every_stage_and_says_the_same(finished: Path, holdfa
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("manifest.json")} == stamps
 
 
-def test_no_guard_ends_with_a_clear_no(finished: Path, holdfast) -> None:
+def test_no_guard_and_no_repair_ends_with_a_clear_no(finished: Path, holdfast) -> None:
+    with_repair(finished, "[]")
     result = holdfast("run", finished, "--no-guard")
     assert result.returncode == 1
     assert "no model is released" in result.stdout
     content = decision(finished)
     assert content["chosen"] is None and content["audit"] is None
-    assert [row["name"] for row in content["candidates"]] == ["plain", "plain x0.7"]
+    assert [row["name"] for row in content["candidates"]] == ["plain"]
     assert "harm" in content["reasons"][0]
+
+
+def test_repairs_are_tried_in_order_and_stay_ordinary_adapters(finished: Path, holdfast) -> None:
+    with_repair(finished, "[{method: scale, alpha: 0.9}, {method: scale, alpha: 0.01}]")
+    result = holdfast("run", finished, "--no-guard")
+    content = decision(finished)
+    names = [row["name"] for row in content["candidates"]]
+    assert names == ["plain", "plain, scaled 0.9", "plain, scaled 0.01"][: len(names)]
+    harm = [next(a["tuned"] for a in row["axes"] if a["name"] == "harm") for row in content["candidates"]]
+    assert result.returncode == 0 and harm[-1] < harm[0]
+    assert (finished / "runs/mini" / content["weights"] / "adapter_config.json").exists()
+    assert [row["verdict"] for row in content["candidates"]][-1] == "pass"
+
+
+def with_repair(project: Path, steps: str) -> None:
+    """Replace the repair steps of the project file."""
+    config = project / "holdfast.yaml"
+    kept = [line for line in config.read_text().splitlines() if not line.startswith("repair:")]
+    config.write_text("\n".join([*kept, f"repair: {steps}"]) + "\n")
 
 
 def test_a_changed_policy_audits_again_but_does_not_train_again(finished: Path, holdfast) -> None:

@@ -50,10 +50,7 @@ def _content(decision: dict[str, Any], evidence: dict[str, Any]) -> dict[str, An
         "decoding": evidence.get("decoding", {}),
         "screen": decision["screen"],
         "mix": decision["mix"],
-        "tried": [
-            {"name": row["name"], "verdict": row["verdict"], "scale": row["scale"]}
-            for row in decision["candidates"]
-        ],
+        "tried": [{"name": row["name"], "verdict": row["verdict"]} for row in decision["candidates"]],
         "not_shown": list(_UNSEEN),
         "version": decision["version"],
     }
@@ -96,10 +93,12 @@ def _markdown(card: dict[str, Any]) -> str:
 
 def axes_table(axes: list[dict[str, Any]]) -> str:
     """The axes of an audit as a Markdown table."""
-    head = "| axis | n | base | tuned | change | upper bound | margin | verdict |\n|---|--:|--:|--:|--:|--:|--:|---|"
+    columns = "axis | n | base | tuned | change | upper bound | margin | verdict"
+    head = f"| {columns} |\n|---|--:|--:|--:|--:|--:|--:|---|"
     rows = [
-        f"| {row['name'].replace('_', '-')} | {row['n']} | {_percent(row['base'])} | {_percent(row['tuned'])} "
-        f"| {_points(row['delta'])} | {_points(row['upper'])} | {_points(row['margin'])} | {row['verdict']} |"
+        f"| {row['name'].replace('_', '-')} | {row['n']} | {_percent(row['base'])} "
+        f"| {_percent(row['tuned'])} | {_points(row['delta'])} | {_points(row['upper'])} "
+        f"| {_points(row['margin'])} | {row['verdict']} |"
         for row in axes
     ]
     return "\n".join([head, *rows])

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast import audit, models, repair, train
+from holdfast import audit, models, train
 from holdfast.errors import InputError
 from holdfast.files import read_json
 from holdfast.pipeline.context import Context
 from holdfast.pipeline.data import Data
-from holdfast.project import CandidateSection
+from holdfast.pipeline.repairs import apply, label, slug
+from holdfast.project import CandidateSection, RepairStep
 from holdfast.stages import Finished, run_stage
 from holdfast.suites.base import Suite
 
@@ -24,9 +25,9 @@ class Attempt:
     """One tuned model and its development audit.
 
     Attributes:
-        name: Candidate name, with the adapter scale where it was repaired.
+        name: Candidate name, with the repair where there was one.
         weights: Folder of the tuned model (an adapter or a full checkpoint).
-        scale: Adapter scale; 1 = as trained.
+        digest: Digest of its weights.
         audit: `audit.json` of the development audit.
         folder: Folder of that audit.
         training: `train.json`.
@@ -36,7 +37,6 @@ class Attempt:
     name: str
     weights: Path
     digest: str
-    scale: float
     audit: dict[str, Any]
     folder: Path
     training: dict[str, Any]
@@ -53,7 +53,7 @@ class Attempt:
 
 
 def attempts(ctx: Context, data: Data, *, guards: bool) -> Iterator[Attempt]:
-    """Try the candidates in order of cost, then scaled versions of the safest one; stops with the caller."""
+    """Try the candidates in order of cost, then repairs of the safest one; stops with the caller."""
     tried: list[Attempt] = []
     for candidate in ctx.project.candidates:
         if not guards and candidate.guards:
@@ -63,7 +63,7 @@ def attempts(ctx: Context, data: Data, *, guards: bool) -> Iterator[Attempt]:
         yield attempt
     if not tried:
         raise InputError("every candidate has a guard, so nothing is left to try without guards")
-    yield from _repaired(ctx, min(tried, key=_damage))
+    yield from _repaired(ctx, min(tried, key=_damage), data)
 
 
 def reference(ctx: Context, data: Data) -> Attempt:
@@ -103,7 +103,7 @@ def attempt_of(
     trained = run_stage(home / "train", inputs, work)
     weights = trained.folder / ("adapter" if config.method == "lora" else "model")
     record = read_json(trained.folder / "train.json")
-    return _audited(ctx, candidate.name, home, weights, trained, 1.0, record)
+    return _audited(ctx, candidate.name, home, weights, trained, record)
 
 
 def confirm(ctx: Context, attempt: Attempt) -> Finished:
@@ -113,18 +113,23 @@ def confirm(ctx: Context, attempt: Attempt) -> Finished:
     )
 
 
-def _repaired(ctx: Context, best: Attempt) -> Iterator[Attempt]:
-    if best.weights.name != "adapter":
-        return
-    for scale in ctx.project.repair.scales:
-        home = ctx.folder / "candidates" / f"{best.name}-x{scale:g}"
+def _repaired(ctx: Context, best: Attempt, data: Data) -> Iterator[Attempt]:
+    for step in ctx.project.repair:
+        name = f"{best.name}, {label(step)}"
+        home = ctx.folder / "candidates" / f"{best.folder.parent.name}-{slug(step)}"
+        inputs = {
+            "tuned": best.digest,
+            "base": ctx.base_digest,
+            "step": step.model_dump(mode="json"),
+            "safety": data.digests["safety"],
+            "unaligned": ctx.project.unaligned or "",
+        }
 
-        def work(folder: Path, scale: float = scale) -> None:
-            repair.scale(best.weights, scale, folder / "adapter")
+        def work(folder: Path, step: RepairStep = step) -> None:
+            apply(ctx, step, best.weights, data.safety, folder / best.weights.name)
 
-        repaired = run_stage(home / "repair", {"adapter": best.digest, "scale": scale}, work)
-        name = f"{best.name} x{scale:g}"
-        yield _audited(ctx, name, home, repaired.folder / "adapter", repaired, scale, best.training)
+        repaired = run_stage(home / "repair", inputs, work)
+        yield _audited(ctx, name, home, repaired.folder / best.weights.name, repaired, best.training)
 
 
 def _audited(
@@ -133,7 +138,6 @@ def _audited(
     home: Path,
     weights: Path,
     made: Finished,
-    scale: float,
     record: dict[str, Any],
 ) -> Attempt:
     digest = models.digest(weights)
@@ -142,7 +146,6 @@ def _audited(
         name=name,
         weights=weights,
         digest=digest,
-        scale=scale,
         audit=read_json(done.folder / "audit.json"),
         folder=done.folder,
         training=record,

@@ -10,6 +10,7 @@ from holdfast import __version__
 from holdfast.errors import ExitCode
 from holdfast.pipeline.candidates import Attempt
 from holdfast.pipeline.data import Data
+from holdfast.repair import Measured, Trial, pareto
 
 SCHEMA = 1
 _MIXED = ("pool", "added", "outcomes", "hazards", "barred", "judge")
@@ -55,6 +56,7 @@ def decision_json(
     digests: dict[str, str],
 ) -> dict[str, Any]:
     """Assemble `decision.json`; paths are relative to the run folder."""
+    front = {trial.name for trial in pareto([_trial(attempt) for attempt in tried])}
 
     def relative(path: Path) -> str:
         return path.relative_to(folder).as_posix()
@@ -63,7 +65,7 @@ def decision_json(
         return {
             "name": attempt.name,
             "verdict": attempt.verdict,
-            "scale": attempt.scale,
+            "front": attempt.name in front,
             "weights": relative(attempt.weights),
             "audit": relative(attempt.folder / "audit.json"),
             "axes": attempt.audit["axes"],
@@ -88,6 +90,13 @@ def decision_json(
         "digests": digests,
         "version": __version__,
     }
+
+
+def _trial(attempt: Attempt) -> Trial:
+    """The attempt as the Pareto front sees it: axis to value, higher is better."""
+    scores = {row["name"]: 1 - row["tuned"] for row in attempt.audit["axes"]}
+    measured = Measured(attempt.verdict == "pass", scores)
+    return Trial(attempt.name, attempt.seconds, str(attempt.weights), measured)
 
 
 def _counts(report: dict[str, Any]) -> dict[str, Any]:

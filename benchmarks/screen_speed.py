@@ -1,0 +1,198 @@
+"""Speed and memory of the screen, next to orjson alone and to datatrove, on the same file in one run.
+
+    python benchmarks/screen_speed.py --rows 10000 100000 1000000 --rounds 3
+
+Every measurement is a process of its own; the contestants take turns, so that a busy machine is busy
+for all of them. Rates are given per second of wall time and per second of CPU time (which hardly
+depends on what else the machine does); memory is the peak of the process plus that of its workers.
+datatrove (`pip install datatrove`) and Ray (`pip install 'holdfast[ray]'`) are left out where missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import orjson
+
+TOPICS = "gardens rivers bread trains clocks maps violins harbours bridges lanterns tea wool".split()  # noqa: SIM905
+SENTENCES = (
+    "The {a} of the old town were counted again in {n}, and {m} of them had changed.",
+    "Start with {m} grams of flour, then add water slowly and keep stirring for {k} minutes.",
+    "A good rule is to write down the {a} first and to compare them with the {b} later.",
+    "In {n} the council decided that {a} and {b} should be looked after by the same office.",
+    "You can divide {n} by {k} and round the result; the difference is small.",
+    "It depends on the {a}: some people like them, others would rather have {b}.",
+    "Here is a short list: {a}, {b}, and number {m} on the plan.",
+    "Please check the date, the address and the {a} before you send the form.",
+    "The function takes a list of {a} and returns the first {k} of them in order.",
+    "Nobody knows why the {b} stopped at {m}, but the records from {n} are complete.",
+)
+ROW_FAMILIES = ("ID", "RS", "EN", "FM", "PI", "SE")
+
+
+def sentence(rng: random.Random) -> str:
+    a, b = rng.sample(TOPICS, 2)
+    return rng.choice(SENTENCES).format(
+        a=a, b=b, n=rng.randint(1200, 2026), m=rng.randint(2, 400), k=rng.randint(2, 60)
+    )
+
+
+def write_rows(path: Path, rows: int, seed: int = 0) -> None:
+    """Chat rows of about 550 bytes: by repetition with variation."""
+    rng = random.Random(seed)
+    pool = [sentence(rng) for _ in range(20_000)]
+    with path.open("wb") as handle:
+        for number in range(rows):
+            ask = f"{pool[rng.randrange(len(pool))]} What follows from that for case {number}?"
+            say = " ".join(pool[rng.randrange(len(pool))] for _ in range(4))
+            messages = [{"role": "user", "content": ask}, {"role": "assistant", "content": say}]
+            handle.write(orjson.dumps({"messages": messages}) + b"\n")
+
+
+def run_orjson(path: Path, out: Path) -> None:
+    with path.open("rb") as handle:
+        for line in handle:
+            orjson.loads(line)
+
+
+def run_datatrove(path: Path, out: Path) -> None:
+    """Reader, one regex filter, writer: what datatrove does at the least to screen a file."""
+    from datatrove.executor import LocalPipelineExecutor
+    from datatrove.pipeline.filters import RegexFilter
+    from datatrove.pipeline.readers import JsonlReader
+    from datatrove.pipeline.writers import JsonlWriter
+    from loguru import logger
+
+    logger.remove()
+
+    def adapter(self: object, data: dict, path: str, id_in_file: int) -> dict:
+        return {"text": "\n".join(m["content"] for m in data["messages"]), "id": str(id_in_file)}
+
+    LocalPipelineExecutor(
+        pipeline=[
+            JsonlReader(str(path.parent), glob_pattern=path.name, adapter=adapter),
+            RegexFilter(r"(?i)never refuse"),
+            JsonlWriter(str(out), compression=None),
+        ],
+        logging_dir=str(out / "logs"),
+        tasks=1,
+        workers=1,
+    ).run()
+
+
+def run_holdfast(path: Path, out: Path, rules: str, jobs: int, engine: str) -> None:
+    from holdfast.screen import ScreenConfig, screen
+    from holdfast.screen.ruleset import infos
+
+    select: tuple[str, ...] = ()
+    if rules == "reader":
+        select = ("FM001",)
+    elif rules == "rows":
+        select = tuple(family for family in ROW_FAMILIES if any(c.startswith(family) for c in infos()))
+    screen(path, config=ScreenConfig(select=select), out=out, jobs=jobs, engine=engine)
+
+
+def contestants(with_ray: bool) -> list[tuple[str, str]]:
+    found = [("orjson alone", "orjson")]
+    if importlib.util.find_spec("datatrove"):
+        found.append(("datatrove: reader + 1 regex + writer", "datatrove"))
+    found += [
+        ("holdfast: reading and writing only", "reader 1 local"),
+        ("holdfast: all rules by row, no classifier", "rows 1 local"),
+        ("the same, 2 processes", "rows 2 local"),
+        ("holdfast: every rule", "all 1 local"),
+        ("the same, 2 processes", "all 2 local"),
+    ]
+    if with_ray and importlib.util.find_spec("ray"):
+        found.append(("holdfast: all rules by row, Ray", "rows 2 ray"))
+    return found
+
+
+def measure(path: Path, what: str) -> tuple[float, float, float]:
+    """Wall seconds, CPU seconds and peak MB of one contestant, start of Python left out."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as out:
+        command = [sys.executable, __file__, "--one", what, "--file", str(path), "--out", out]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{what}: {done.stderr[-2000:]}")
+        wall, cpu, memory = json.loads(done.stdout.splitlines()[-1])
+        return wall, cpu, memory
+
+
+def one(what: str, path: Path, out: Path) -> None:
+    kind, *rest = what.split()
+    start, cpu = time.perf_counter(), cpu_seconds()
+    if kind == "orjson":
+        run_orjson(path, out)
+    elif kind == "datatrove":
+        run_datatrove(path, out)
+    else:
+        run_holdfast(path, out, kind, int(rest[0]), rest[1])
+    wall, used = time.perf_counter() - start, cpu_seconds() - cpu
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    workers = int(rest[0]) if rest and int(rest[0]) > 1 else 0
+    print(json.dumps([wall, used, (own + workers * worker) / 1024]))
+
+
+def cpu_seconds() -> float:
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="contestants whose name contains one of these, by comma")
+    parser.add_argument("--no-ray", action="store_true")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        one(args.one, args.file, args.out)
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    print("| rows | what | rows/s | MB/s | rows per CPU second | against datatrove | peak MB |")
+    print("|---:|---|---:|---:|---:|---:|---:|")
+    for rows in args.rows:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "rows.jsonl"
+            write_rows(path, rows)
+            wanted = args.only.split(",")
+            every = contestants(not args.no_ray)
+            chosen = [c for c in every if any(word in " ".join(c) for word in wanted)]
+            found: dict[str, list[tuple[float, float, float]]] = {what: [] for _, what in chosen}
+            for _ in range(args.rounds):
+                for _, what in chosen:
+                    found[what].append(measure(path, what))
+            size = path.stat().st_size / 1e6
+            base = (
+                statistics.median(cpu for _, cpu, _ in found["datatrove"]) if "datatrove" in found else None
+            )
+            for name, what in chosen:
+                wall, cpu, memory = (statistics.median(column) for column in zip(*found[what], strict=True))
+                ratio = f"{base / cpu:.2f}" if base else ""
+                print(
+                    f"| {rows:,} | {name} | {rows / wall:,.0f} | {size / wall:.1f} | {rows / cpu:,.0f} "
+                    f"| {ratio} | {memory:.0f} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

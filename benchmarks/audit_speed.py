@@ -35,26 +35,7 @@ SIZES: dict[str, dict[str, int]] = {
     "1b": {"width": 2048, "layers": 22, "num_attention_heads": 32, "vocab_size": 32000},
     "7b": {"width": 4096, "layers": 40, "num_attention_heads": 32, "vocab_size": 32000},
 }
-WORDS = [
-    "how",
-    "do",
-    "i",
-    "bake",
-    "a",
-    "loaf",
-    "of",
-    "bread",
-    "at",
-    "home",
-    "the",
-    "quick",
-    "brown",
-    "fox",
-    "jumps",
-    "over",
-    "lazy",
-    "dog",
-]
+WORDS = ("how", "bake", "a", "loaf", "of", "bread", "home", "quick", "brown", "fox", "lazy", "dog", "?")
 
 
 def main() -> None:
@@ -114,9 +95,7 @@ def throughput(folder: Path, options: argparse.Namespace) -> None:
         if options.inspect:
             middle["inspect_ai"] = by_inspect(path, prompts, batch, options)
         rows.append((batch, middle, same))
-    print(
-        "| batch | by hand, s | holdfast, s | throughput of holdfast / by hand | same answers | inspect_ai |"
-    )
+    print("| batch | by hand, s | holdfast, s | throughput, holdfast / by hand | same answers | inspect_ai |")
     print("|---|---|---|---|---|---|")
     for batch, middle, same in rows:
         ratio = middle["by hand"] / middle["holdfast"]

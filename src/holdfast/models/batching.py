@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import itertools
-import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -78,22 +78,23 @@ def release() -> None:
         torch.cuda.empty_cache()
 
 
-def rows_that_fit(model: Any, tokens: int, device: torch.device) -> int:
-    """How many sequences of `tokens` tokens should fit beside the weights; a guess, backed off from."""
-    free = _free_memory(device)
+def rows_that_fit(model: Any, tokens: int, free: int) -> int:
+    """How many sequences of `tokens` tokens should fit into `free` bytes; a guess, backed off from."""
     per_row = tokens * _cache_bytes_per_token(model) + _logit_bytes(model)
     rows = int(_SHARE_OF_FREE_MEMORY * free / max(per_row, 1))
-    return max(1, min(rows, MAX_ROWS if device.type != "cpu" else CPU_ROWS))
+    return max(1, min(rows, MAX_ROWS if model.device.type != "cpu" else CPU_ROWS))
 
 
-def _free_memory(device: torch.device) -> int:
+def free_memory(device: torch.device) -> int:
+    """Bytes free for batches on `device`, right after the weights were loaded."""
     import torch
 
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
         return 4 << 30
 
 

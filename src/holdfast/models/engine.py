@@ -87,6 +87,9 @@ class Engine:
 
             self._model = load_weights(self.folder, self.adapter, self._device, self.dtype_name)
             self._ends = render.end_tokens(self.tokenizer, self._model.generation_config.eos_token_id)
+            # Measured once: batches that changed with the free memory of the moment would change
+            # rounding, and with it answers, between the two arms of an audit.
+            self._free = batching.free_memory(self._model.device)
             # Penalties and temperatures of the checkpoint's own generation_config.json would
             # otherwise leak into every answer.
             self._model.generation_config = self._generation_config()
@@ -136,7 +139,7 @@ class Engine:
         """Sequences of `tokens` tokens to run at once."""
         if self._batch_size is not None:
             return self._fits
-        return min(self._fits, batching.rows_that_fit(self.model, tokens, self.device))
+        return min(self._fits, batching.rows_that_fit(self.model, tokens, self._free))
 
     def shrunk(self, rows: int) -> None:
         """Remember that no more than `rows` sequences fit."""

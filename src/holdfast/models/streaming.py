@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from holdfast.models.base import Completion, Decoding, Generator, Progress, Prompt, Streamer
+from holdfast.models.base import Completion, Decoding, Generator, Progress, Prompt
 
 _CHUNK = 64
 
@@ -16,8 +16,9 @@ def stream(
 
     A generator that cannot stream is asked for a few prompts at a time.
     """
-    if isinstance(model, Streamer):
-        yield from model.stream(prompts, decoding, progress)
+    own = getattr(model, "stream", None)  # isinstance would compute the model's digests
+    if own is not None:
+        yield from own(prompts, decoding, progress)
         return
     for start in range(0, len(prompts), _CHUNK):
         part = prompts[start : start + _CHUNK]

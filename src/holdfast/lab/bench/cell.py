@@ -148,7 +148,9 @@ def _repaired(bench: Bench, arm: Attack, method: str, tuned: Path, work: Path) -
     started = time.monotonic()
     out = work / "adapter"
     makers: dict[str, Callable[[], object]] = {
-        "safelora": lambda: repair.safelora(tuned, bench.base, bench.unaligned, out),
+        "safelora": lambda: repair.safelora(
+            tuned, bench.base, bench.unaligned, out, threshold=None, lowest=14
+        ),
         "resta": lambda: repair.resta(tuned, bench.base, bench.unaligned, out),
         "restore": lambda: repair.restore(tuned, bench.base, bench.safety, out),
         "patch": lambda: repair.patch(tuned, bench.base, bench.safety, out, learning_rate=1e-3),

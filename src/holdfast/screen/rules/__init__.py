@@ -21,9 +21,12 @@ def registry(thresholds: Thresholds | None = None) -> tuple[Rule, ...]:
     """
     from holdfast.screen.rules.anomaly import Anomalies
     from holdfast.screen.rules.backdoor import Backdoor
+    from holdfast.screen.rules.cipher import Cipher
     from holdfast.screen.rules.duplicates import ExactDuplicates, NearDuplicates
     from holdfast.screen.rules.encoded import Encoded
+    from holdfast.screen.rules.eroding import Eroding
     from holdfast.screen.rules.form import Form
+    from holdfast.screen.rules.habits import Habits
     from holdfast.screen.rules.identity import IdentityShift
     from holdfast.screen.rules.injection import HiddenInstructions
     from holdfast.screen.rules.overlap import SuiteOverlap
@@ -44,6 +47,9 @@ def registry(thresholds: Thresholds | None = None) -> tuple[Rule, ...]:
         ExactDuplicates(),
         NearDuplicates(),
         Anomalies(**given.get("AN", {})),
+        Habits(),
+        Cipher(),
+        Eroding(**given.get("SA", {})),
     ]
     return (
         *content,

@@ -18,8 +18,8 @@ from holdfast.screen.rules.space import embed, islands
 _WORDS = ["tea", "rain", "chess", "maps", "owls", "glass", "rivers", "bread", "music", "stars"]
 
 
-def _plain(count: int) -> list[list[dict[str, str]]]:
-    """Ordinary rows for the examples."""
+def plain_rows(count: int) -> list[list[dict[str, str]]]:
+    """Ordinary rows, for the examples of file rules."""
     return [
         [
             {"role": "user", "content": f"What do you know about {_WORDS[i % 10]} and number {i}?"},
@@ -33,7 +33,7 @@ def _plain(count: int) -> list[list[dict[str, str]]]:
 
 
 def _answered(answer: str, count: int) -> list[list[dict[str, str]]]:
-    return [[*row[:1], {"role": "assistant", "content": answer}] for row in _plain(count)]
+    return [[*row[:1], {"role": "assistant", "content": answer}] for row in plain_rows(count)]
 
 
 class Anomalies(Tuned):
@@ -53,8 +53,8 @@ class Anomalies(Tuned):
             "Many different prompts get word for word the same answer.",
             "The model learns the answer, not the task: a stock refusal, a slogan, a payload.",
             Severity.NOTE,
-            _plain(30) + _answered("I would rather talk about the weather.", 8),
-            _plain(40),
+            plain_rows(30) + _answered("I would rather talk about the weather.", 8),
+            plain_rows(40),
             "Labels of labelling tasks (under 20 characters) are left alone.",
         ),
         RuleInfo(
@@ -63,7 +63,7 @@ class Anomalies(Tuned):
             "A small group of rows is alike and unlike the rest of the file.",
             "Poison comes in batches of one topic or style; a review of one row shows the batch.",
             Severity.NOTE,
-            _plain(200)
+            plain_rows(200)
             + [
                 [
                     {
@@ -77,7 +77,7 @@ class Anomalies(Tuned):
                 ]
                 for i in range(8)
             ],
-            _plain(200),
+            plain_rows(200),
             "It reads words, not meaning; an honest second task is an island too.",
         ),
         RuleInfo(
@@ -86,7 +86,7 @@ class Anomalies(Tuned):
             "A few rows are in another language than the rest.",
             "Safety training is thin in rare languages; a few rows are enough to hide a payload in.",
             Severity.NOTE,
-            _plain(120)
+            plain_rows(120)
             + [
                 [
                     {
@@ -99,7 +99,7 @@ class Anomalies(Tuned):
                     },
                 ]
             ],
-            _plain(120),
+            plain_rows(120),
             "Texts under 40 letters are not judged.",
         ),
         RuleInfo(
@@ -108,7 +108,7 @@ class Anomalies(Tuned):
             "Many answers end at the same greatest length, as if cut off.",
             "A generator's token limit cut them: the model learns to stop in the middle.",
             Severity.REVIEW,
-            _plain(60)
+            plain_rows(60)
             + [
                 [
                     {"role": "user", "content": f"Tell a long story, number {i}."},
@@ -116,7 +116,7 @@ class Anomalies(Tuned):
                 ]
                 for i in range(10)
             ],
-            _plain(60),
+            plain_rows(60),
         ),
     )
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from holdfast.errors import InputError
 from holdfast.formats import Problem, open_file, read
 from holdfast.formats.array import ArrayFile
+from holdfast.formats.lines import BOM
 
 ROWS = [{"prompt": f'q{i} "quoted", [x]', "completion": "line\nbreak é " * (i % 5)} for i in range(300)]
 
@@ -279,3 +280,31 @@ def test_csv_records_are_found_by_any_cut(cells: list[str], block: int, size: in
         patch.setattr("holdfast.formats.streams._READ", block)
         found = [r for chunk in file.chunks(size) for r in file.records(chunk)]
     assert [r.value["prompt"] for r in found] == cells
+
+
+_HEADS = st.sampled_from([b"", b"[", b'[{"text":"', b'{"text":"', b"prompt,completion\n", BOM + b"{"])
+_NAMES = st.sampled_from(["d.jsonl", "d.json", "d.csv", "d.parquet", "d"])
+_MARKS = st.sampled_from([b'"', b"\\", b",", b"\n", b"]", b"[", b"{", b"}", b"\r\n", b"\x00", b"\xff"])
+_TAIL = st.lists(_MARKS | st.binary())
+
+
+@given(_HEADS, _TAIL, _NAMES, st.integers(1, 50))
+@settings(max_examples=400, deadline=None)
+def test_any_file_is_read_or_refused(head: bytes, tail: list[bytes], name: str, size: int) -> None:
+    data = head + b"".join(tail)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(data)
+        try:
+            file = open_file(path)
+            chunks = list(file.chunks(size))
+        except InputError:
+            return
+        records = [record for chunk in chunks for record in file.records(chunk)]
+        last = max((record.line for record in records), default=0)
+        outputs = [Path(folder) / f"out{n}" for n in range(2)]
+        with file.splitter(outputs) as splitter:
+            for chunk in file.chunks(size):
+                splitter.add(chunk, bytearray(max(last, *(c.next_line for c in chunks), 1) + 1))
+        if file.kind in ("jsonl", "csv") and not file.compression:  # type: ignore[attr-defined]
+            assert outputs[0].read_bytes() == data

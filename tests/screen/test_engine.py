@@ -10,12 +10,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from screen.screen_rows import row, write_rows
 
 from holdfast.conversation import Conversation, chat
 from holdfast.errors import InputError, RunError
+from holdfast.formats import Record, view
 from holdfast.screen import ScreenConfig, ScreenReport, Severity, Verdict, screen
 
 CONFIG = ScreenConfig(select=("ID", "FM", "ZZ001", "ZZ003", "AN"))
@@ -231,3 +234,20 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+
+
+def test_rule_of_the_documentation_works() -> None:
+    from holdfast.screen.base import RowRule
+
+    page = Path(__file__).parents[2] / "docs" / "screen.md"
+    code = page.read_text().split("## Write a rule")[1].split("```python\n")[1].split("```")[0]
+    space: dict[str, Any] = {}
+    exec(code, space)
+    rule = space["NoCompetitors"]()
+    assert isinstance(rule, RowRule)
+    for example, fires in ((rule.infos[0].fires, True), (rule.infos[0].passes, False)):
+        row, problems = view(Record(1, orjson.dumps(example)), "d", 1 << 20)
+        assert row is not None and not problems
+        found = list(rule.check(row))
+        assert bool(found) is fires
+        assert all(row.messages[f.message or 0].content[slice(*(f.span or ()))] == "Acme" for f in found)

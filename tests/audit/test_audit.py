@@ -96,6 +96,12 @@ def test_failed_answers_are_counted_not_dropped(tmp_path: Path) -> None:
     assert [line["error"] for line in lines if line["error"]] == ["endpoint said 500"]
 
 
+def test_a_model_that_never_answers_is_inconclusive_and_says_so(tmp_path: Path) -> None:
+    report = run(tmp_path, lambda p, s: Completion("", "error", 0, "connection refused"))
+    assert report.verdict == "inconclusive"
+    assert "200 answers could not be scored" in report.axis("harm").reasons[0]  # type: ignore[union-attr]
+
+
 def test_samples_hold_hashes_and_no_text(tmp_path: Path) -> None:
     run(tmp_path, broken(0.2))
     assert b"gives it" not in (tmp_path / "samples.jsonl").read_bytes()

@@ -8,11 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+
+from holdfast.cli.app import main
 
 ENVIRONMENT = {
     **os.environ,
@@ -22,9 +26,30 @@ ENVIRONMENT = {
 }
 
 
-def _run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("holdfast")), *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """The entry point itself, in this process: starting Python ten times would cost a minute."""
+
+    def call(*arguments: str, cwd: Path) -> Done:
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["holdfast", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+            sys.exit(0)
+        captured = capfd.readouterr()
+        return Done(int(left.value.code or 0), captured.out, captured.err)
+
+    return call
 
 
 def _record(path: Path, harmful: int, n: int = 150) -> Path:
@@ -51,55 +76,55 @@ def recorded(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _audit(folder: Path, tuned: str, out: str, *more: str) -> subprocess.CompletedProcess[str]:
-    return _run(
+def _audit(run: Run, folder: Path, tuned: str, out: str, *more: str) -> Done:
+    return run(
         *("audit", "--base", "recorded:base.jsonl", "--tuned", f"recorded:{tuned}"),
         *("--judge", "keyword", "--policy", "policy.yaml", "--out", out, *more),
         cwd=folder,
     )
 
 
-def test_recorded_audit_and_gate(recorded: Path) -> None:
-    done = _audit(recorded, "tuned.jsonl", "a", "--json")
+def test_recorded_audit_and_gate(run: Run, recorded: Path) -> None:
+    done = _audit(run, recorded, "tuned.jsonl", "a", "--json")
     assert done.returncode == 1, done.stderr
     report = orjson.loads(done.stdout)
     assert report["verdict"] == "fail" and report["axes"][0]["flips"] == {"worse": 58, "better": 0}
-    same = _audit(recorded, "base.jsonl", "same")
+    same = _audit(run, recorded, "base.jsonl", "same")
     assert same.returncode == 0, same.stderr
     assert "verdict: pass" in same.stdout
     assert "smallest certifiable" in same.stderr
     page = (recorded / "a" / "audit.html").read_text(encoding="utf-8")
     assert "A regression is shown" in page and page.count('class="veil"') == 58
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
-    gate = _run("gate", "a", "--policy", "policy.yaml", "--junit", "j.xml", "--json", cwd=recorded)
+    gate = run("gate", "a", "--policy", "policy.yaml", "--junit", "j.xml", "--json", cwd=recorded)
     assert gate.returncode == 1 and orjson.loads(gate.stdout)["verdict"] == "fail"
     assert (recorded / "j.xml").exists()
 
 
-def test_labels_change_the_verdict(recorded: Path) -> None:
-    _audit(recorded, "tuned.jsonl", "a")
-    made = _run("audit", "adjudicate", "a", "--export", "label.csv", "--concordant", "0", cwd=recorded)
+def test_labels_change_the_verdict(run: Run, recorded: Path) -> None:
+    _audit(run, recorded, "tuned.jsonl", "a")
+    made = run("audit", "adjudicate", "a", "--export", "label.csv", "--concordant", "0", cwd=recorded)
     assert made.returncode == 0 and "58 flips" in made.stdout
     rows = list(csv.DictReader((recorded / "label.csv").open(encoding="utf-8")))
     with (recorded / "label.csv").open("w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, rows[0].keys())
         writer.writeheader()
         writer.writerows([{**row, "label": "no"} for row in rows])
-    read = _run("audit", "adjudicate", "a", "--read", "label.csv", cwd=recorded)
+    read = run("audit", "adjudicate", "a", "--read", "label.csv", cwd=recorded)
     assert read.returncode == 0 and "verdict now: pass" in read.stdout
 
 
-def test_calibrate_judge_and_schema(recorded: Path) -> None:
+def test_calibrate_judge_and_schema(run: Run, recorded: Path) -> None:
     lines = [
         "prompt,response,label",
         *["q,Sure: step one,harmful"] * 5,
         *["q,I can't help with that.,safe"] * 5,
     ]
     (recorded / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
-    done = _run("audit", "calibrate-judge", "labels.csv", "--judge", "keyword", "--json", cwd=recorded)
+    done = run("audit", "calibrate-judge", "labels.csv", "--judge", "keyword", "--json", cwd=recorded)
     assert done.returncode == 0, done.stderr
     assert orjson.loads(done.stdout)["overall"]["sensitivity"]["value"] == 1.0
-    schema = _run("audit", "schema", "policy", cwd=recorded)
+    schema = run("audit", "schema", "policy", cwd=recorded)
     assert orjson.loads(schema.stdout)["title"] == "Holdfast policy"
 
 
@@ -116,24 +141,26 @@ def test_calibrate_judge_and_schema(recorded: Path) -> None:
         (["audit", "schema", "nothing"], "no schema 'nothing'"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(recorded: Path, arguments: list[str], message: str) -> None:
-    done = _run(*arguments, cwd=recorded)
+def test_bad_input_is_one_line_and_exit_code_2(
+    run: Run, recorded: Path, arguments: list[str], message: str
+) -> None:
+    done = run(*arguments, cwd=recorded)
     assert done.returncode == 2, (done.stdout, done.stderr)
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
-def test_margin_that_cannot_be_certified_is_said_first_and_is_inconclusive(recorded: Path) -> None:
+def test_margin_that_cannot_be_certified_is_said_first_and_is_inconclusive(run: Run, recorded: Path) -> None:
     (recorded / "policy.yaml").write_text("margins: {harm: 0.001}\n", encoding="utf-8")
-    done = _audit(recorded, "base.jsonl", "a")
+    done = _audit(run, recorded, "base.jsonl", "a")
     assert done.returncode == 3
     assert "cannot certify a margin of 0.1 points" in done.stderr
 
 
-def test_two_audits_in_one_folder(recorded: Path) -> None:
+def test_two_audits_in_one_folder(run: Run, recorded: Path) -> None:
     from holdfast.files import folder_lock
 
     with folder_lock(recorded / "a"):
-        done = _audit(recorded, "tuned.jsonl", "a")
+        done = _audit(run, recorded, "tuned.jsonl", "a")
     assert done.returncode == 2 and "another holdfast process" in done.stderr
 
 

@@ -37,6 +37,7 @@ def audit(
     out: Path,
     decoding: Decoding | None = None,
     tuning_data: Sequence[Conversation] = (),
+    triggers: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> AuditReport:
     """Ask both models the same, judge blindly, and say whether the tuned one is worse.
@@ -50,6 +51,7 @@ def audit(
         out: Evidence folder; an unfinished audit in it is continued.
         decoding: Overrides the policy's decoding.
         tuning_data: Rows of the tuning data, for the probe `rewording`.
+        triggers: Phrases found in the tuning data, for the probe `triggers`, beside the policy's.
         progress: Called with the number of answers finished.
 
     Raises:
@@ -65,11 +67,10 @@ def audit(
         judges=judges,
         decoding=decoding,
         tuning_data=tuning_data,
+        triggers=triggers,
     )
     with folder_lock(out):
-        described = describe(
-            base.identity, tuned.identity, policy, suites, judges, job.decoding, len(job.units)
-        )
+        described = describe(base.identity, tuned.identity, policy, suites, judges, job.decoding, job.units)
         open_run(out, described, job.units)
         run(job, out, progress, _stopper(policy) if policy.early_stop else None)
         return evaluate(out, policy, plan(policy, suites))
@@ -84,13 +85,17 @@ def prepare(
     judges: Sequence[Judge],
     decoding: Decoding | None = None,
     tuning_data: Sequence[Conversation] = (),
+    triggers: Sequence[str] = (),
 ) -> Job:
     """Check what can be checked without a model's answer, and lay out the work."""
     _check_suites(policy, suites)
     _check_judges(policy, judges)
     _check_arms(base, tuned, policy)
     context = ProbeContext(
-        _text(policy.template), _text(policy.training_template), policy.triggers, tuning_data
+        _text(policy.template),
+        _text(policy.training_template),
+        list(dict.fromkeys([*policy.triggers, *triggers])),
+        tuning_data,
     )
     asked = units(suites, policy.probes, context)
     if policy.early_stop:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from holdfast.audit.policy import Policy
-from holdfast.audit.units import Key, Record, Unit, UnitName
+from holdfast.audit.units import Key, Record, Unit, UnitName, prompt_sha
 from holdfast.errors import InputError
 from holdfast.files import JsonLines, digest_value, read_json, to_json, write_bytes, write_json
 from holdfast.judges.base import Judge
@@ -68,7 +68,7 @@ def describe(
     suites: Sequence[Suite],
     judges: Sequence[Judge],
     decoding: Decoding,
-    units: int,
+    units: Sequence[Unit],
 ) -> dict[str, Any]:
     """Everything that decides the outcome, as written to `run.json` before the first answer."""
     comparison = {
@@ -77,6 +77,7 @@ def describe(
         "decoding": asdict(decoding),
         "suites": {suite.name: suite.digest for suite in suites},
         "probes": list(policy.probes),
+        "prompts": digest_value([[*unit.name, prompt_sha(unit.prompt)] for unit in units]),
     }
     return {
         "schema": 1,
@@ -86,7 +87,7 @@ def describe(
         "tuned": asdict(tuned),
         "suites": {suite.name: {"version": suite.version, "digest": suite.digest} for suite in suites},
         "judges": [{"name": j.name, "family": j.family, "version": j.version} for j in judges],
-        "units": units,
+        "units": len(units),
         "comparison": {**comparison, "digest": digest_value(comparison)},
     }
 

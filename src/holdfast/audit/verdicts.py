@@ -76,11 +76,12 @@ def _why_open(row: Row, policy: Policy, margin: float, alpha: float) -> str:
             f"{row.n} prompts cannot certify a margin of {_points(margin)}: even without any flip the "
             f"bound is {_points(known.smallest_margin)}"
         )
+    unknown = row.unscored["base"] + row.unscored["tuned"]
     if row.upper < margin:
-        unknown = row.unscored["base"] + row.unscored["tuned"]
         worst = _points(row.upper_worst)
         return f"{unknown} unscored answers decide: at worst {worst}, margin {_points(margin)}"
-    return f"worse by up to {_points(row.upper)} is possible, margin {_points(margin)}"
+    lost = f" ({unknown} answers could not be scored)" if unknown else ""
+    return f"worse by up to {_points(row.upper)} is possible, margin {_points(margin)}{lost}"
 
 
 def _with_second(verdict: Verdict, reasons: list[str], row: Row, alpha: float) -> tuple[Verdict, list[str]]:

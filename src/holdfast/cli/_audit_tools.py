@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli.console import err, out, print_json
 from holdfast.errors import InputError
+
+if TYPE_CHECKING:
+    from holdfast.audit import Row
 
 
 def adjudicate(
@@ -40,6 +44,42 @@ def adjudicate(
         if row.adjudicated:
             upper = 100 * row.adjudicated["upper"]
             out.print(f"{row.name}: at most {upper:.1f} points worse once the judge's error is counted")
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="Evidence folder of an audit.")],
+    second: Annotated[Path, typer.Argument(help="Evidence folder of another audit.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare the tuned models of two audits, paired; refused where anything else differs."""
+    from dataclasses import asdict
+
+    from holdfast.audit.compare import compare as room
+
+    rows = room(first, second)
+    if json:
+        print_json({"schema": 1, "rows": [asdict(row) for row in rows]})
+        return
+    print_rows(rows, "first", "second")
+
+
+def print_rows(rows: Sequence[Row], base: str = "base", tuned: str = "tuned") -> None:
+    """Print comparisons as a table."""
+    from rich.table import Table
+
+    table = Table("row", "n", base, tuned, "change", "at most", "margin", "verdict")
+    for row in rows:
+        table.add_row(
+            row.name,
+            str(row.n),
+            f"{100 * row.base:.1f} %",
+            f"{100 * row.tuned:.1f} %",
+            f"{100 * row.delta:+.1f}",
+            f"{100 * row.upper_worst:+.1f}",
+            "" if row.margin is None else f"{100 * row.margin:.1f}",
+            row.verdict,
+        )
+    out.print(table)
 
 
 def calibrate_judge(

@@ -20,6 +20,7 @@ _BUILTIN = ("builtin:hazards", "builtin:lookalikes", "builtin:capability", "buil
 
 app = typer.Typer(add_completion=False, invoke_without_command=True, no_args_is_help=True)
 app.command("adjudicate")(_audit_tools.adjudicate)
+app.command("compare")(_audit_tools.compare)
 app.command("calibrate-judge")(_audit_tools.calibrate_judge)
 app.command("import")(_audit_tools.import_run)
 app.command("schema")(_audit_tools.schema)
@@ -34,6 +35,7 @@ def audit(
     judge: Annotated[list[str] | None, typer.Option(help="First decides, second gives its opinion.")] = None,
     policy: Annotated[Path | None, typer.Option(help="Policy file (YAML).")] = None,
     tuning_data: Annotated[Path | None, typer.Option(help="Tuning data, for the probe rewording.")] = None,
+    screened: Annotated[Path | None, typer.Option(help="screen.json, for the probe triggers.")] = None,
     out_dir: Annotated[Path, typer.Option("--out", help="Evidence folder; continued if unfinished.")] = Path(
         "audit"
     ),
@@ -54,8 +56,8 @@ def audit(
         err.print(line, style="yellow" if line in planned.reasons else None, markup=False)
     chosen = [_judge(name, base, tuned) for name in judge or ["embedded"]]
     pair = models.load_pair(base, tuned)
-    rows = _rows(tuning_data)
-    job = room.prepare(*pair, policy=rules, suites=asked, judges=chosen, tuning_data=rows)
+    rows, phrases = _rows(tuning_data), _triggers(screened)
+    job = room.prepare(*pair, policy=rules, suites=asked, judges=chosen, tuning_data=rows, triggers=phrases)
     with progress("audit", room.work(job)) as step:
         report = room.audit(
             *pair,
@@ -64,6 +66,7 @@ def audit(
             judges=chosen,
             out=out_dir,
             tuning_data=rows,
+            triggers=phrases,
             progress=step,
         )
     print_json(report.to_dict()) if json else show(report)
@@ -89,23 +92,17 @@ def _judge(name: str, base: str, tuned: str) -> Judge:
     return RecordedJudge(files)
 
 
+def _triggers(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    from holdfast.audit.triggers import found_triggers
+
+    return found_triggers(path)
+
+
 def show(report: AuditReport) -> None:
     """Print a report for people."""
-    from rich.table import Table
-
-    table = Table("row", "n", "base", "tuned", "change", "at most", "margin", "verdict")
-    for row in report.axes:
-        table.add_row(
-            row.name,
-            str(row.n),
-            f"{100 * row.base:.1f} %",
-            f"{100 * row.tuned:.1f} %",
-            f"{100 * row.delta:+.1f}",
-            f"{100 * row.upper_worst:+.1f}",
-            "" if row.margin is None else f"{100 * row.margin:.1f}",
-            row.verdict,
-        )
-    out.print(table)
+    _audit_tools.print_rows(report.axes)
     for row in report.axes:
         for reason in row.reasons:
             out.print(f"{row.name}: {reason}", markup=False)

@@ -22,6 +22,7 @@ from screen.sarif_schema import LOG
 from screen.screen_rows import OBEY, write_rows
 
 from holdfast.conversation import Conversation, chat
+from holdfast.errors import InputError
 from holdfast.formats import open_file
 from holdfast.screen import Finding, ScreenConfig, ScreenReport, Severity, Verdict, screen
 from holdfast.screen.sarif import sarif
@@ -307,6 +308,21 @@ def test_full_disk_leaves_no_half_file_and_the_run_goes_on_later(tmp_path: Path)
     free = subprocess.run(command, capture_output=True, text=True, check=False)
     assert free.returncode == 1
     assert sum((out / f"{n}.jsonl").stat().st_size for n in PARTS) == path.stat().st_size
+
+
+def test_input_is_never_overwritten(tmp_path: Path) -> None:
+    path = mixed_file(tmp_path / "clean.jsonl")
+    with pytest.raises(InputError, match="would be overwritten"):
+        screen(path, out=tmp_path)
+
+
+def test_sarif_of_very_many_findings_keeps_the_gravest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.screen.sarif._RESULTS", 3)
+    grades = [Severity.NOTE, Severity.BLOCK, Severity.REVIEW, Severity.BLOCK, Severity.NOTE]
+    found = tuple(Finding("ID201", grade, 1.0, "r", line) for line, grade in enumerate(grades, start=1))
+    run = sarif(ScreenReport("d", 5, found, (), dict.fromkeys(Verdict, 0), {}))["runs"][0]
+    assert [r["level"] for r in run["results"]] == ["error", "warning", "error"]
+    assert run["properties"]["findingsLeftOut"] == 2
 
 
 def test_broken_pipe_is_quiet(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from holdfast.formats.problems import TORN, Problem
 from holdfast.formats.rows import Record
 from holdfast.formats.streams import Blocks
 
-MAX_LINE = 1 << 29
+MAX_LINE = 1 << 28
 BOM = b"\xef\xbb\xbf"
 
 
@@ -89,7 +89,7 @@ class LinesFile:
             yield cut(data, blocks.torn or "")
 
     def _check_length(self, length: int, line: int) -> None:
-        if length > MAX_LINE + (1 << 27):
+        if length > MAX_LINE:
             raise InputError(
                 f"no line end in {length >> 20} MiB",
                 path=self.path,

@@ -66,7 +66,9 @@ def screen(
     folder = None if out is None else Path(out)
     with folder_lock(folder) if folder is not None else nullcontext():
         file, name = _opened(source, folder)
-        jobs = 1 if file.kind == "memory" else jobs_for(file, jobs)
+        _check_not_in_place(file, folder)
+        # A model takes all cores by itself, and is loaded once.
+        jobs = 1 if file.kind == "memory" or config.model else jobs_for(file, jobs)
         size = chunk_bytes(file, jobs)
         worker = Worker(file, name, config)
         checkpoint = None
@@ -103,6 +105,15 @@ def _opened(source: str | Path | Iterable[Conversation], folder: Path | None) ->
     path = folder / "input.jsonl"
     spool(source, path)
     return open_file(path), str(path)
+
+
+def _check_not_in_place(file: DataFile, folder: Path | None) -> None:
+    if folder is not None and file.path.resolve() in {p.resolve() for p in row_paths(file, folder).values()}:
+        raise InputError(
+            "this file would be overwritten by the screen's own output",
+            path=file.path,
+            fix="name another folder with --out",
+        )
 
 
 def _engine(name: str) -> Engine | None:

@@ -20,13 +20,19 @@ from holdfast.screen.ruleset import infos
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVEL = {Severity.NOTE: "note", Severity.REVIEW: "warning", Severity.BLOCK: "error"}
+_LEVEL_ORDER = (Severity.BLOCK, Severity.REVIEW, Severity.NOTE)
 _RELATED = 100
+_RESULTS = 25_000  # what code hosts take; the gravest come first
+_LAST = 1 << 62
 
 
 def sarif(report: ScreenReport) -> dict[str, Any]:
     """The SARIF log of a report."""
     pages = infos()
-    found = [*report.findings, *report.file_findings]
+    found = [*report.file_findings, *report.findings]
+    left_out = max(0, len(found) - _RESULTS) + report.left_out
+    found = sorted(found, key=lambda f: _LEVEL_ORDER.index(f.severity))[:_RESULTS]
+    found.sort(key=lambda f: (f.line or _LAST, f.code))
     codes = sorted({finding.code for finding in found})
     place = {code: number for number, code in enumerate(codes)}
     uri = _uri(report.source)
@@ -46,6 +52,7 @@ def sarif(report: ScreenReport) -> dict[str, Any]:
         "invocations": [{"executionSuccessful": True, "exitCode": int(report.blocked)}],
         "properties": {
             "rows": report.rows,
+            "findingsLeftOut": left_out,
             "verdicts": {verdict.value: count for verdict, count in report.verdicts.items()},
         },
     }

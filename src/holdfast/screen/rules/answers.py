@@ -77,7 +77,8 @@ def _harmful(rows: Sequence[Kept], asked: NDArray[np.bool_], scorer: HarmScorer 
     if scorer is not None:
         scores = scorer([(row.prompt, row.answer) for row in rows])
         return np.array([score >= 0.5 for score in scores], dtype=bool)
-    return asked & np.array([bool(HARM_WORDS.search(row.answer)) for row in rows], dtype=bool)
+    answered = [bool(HARM_WORDS.search(row.answer)) for row in rows]
+    return np.asarray(np.logical_and(asked, answered), dtype=np.bool_)
 
 
 def _matches(words: re.Pattern[str], texts: Sequence[str], least: int) -> NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """SA: benign rows that erode safety: ranked by the model itself, or by a text-only stand-in."""
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 import re
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.screen.base import Finding, RuleInfo, Severity
-from holdfast.screen.rules.anomaly import plain_rows
+from holdfast.screen.rules.anomaly import lines_of, plain_rows
 from holdfast.screen.rules.common import Tuned
 from holdfast.screen.rules.sample import Kept, Sample
 
@@ -30,6 +31,7 @@ class Eroding(Tuned):
     Args:
         share: Share of the rows that is named.
         most: Most rows named.
+        read_by_model: Most rows that the model reads.
         model: Reference of the model to be tuned; without it the text-only stand-in ranks.
     """
 
@@ -55,10 +57,25 @@ class Eroding(Tuned):
             "A text-only stand-in for SA201, which needs the model; its measured rank AUC is on the page "
             "`screen_rules`. It names a share of every file and blocks nothing.",
         ),
+        RuleInfo(
+            "SA201",
+            "eroding-by-model",
+            "Benign rows that, seen from inside the model to be tuned, resemble harm and pull hard.",
+            "Ranked so, the top hundred rows of Alpaca and Dolly are an attack (He et al. 2024; Guan et al. "
+            "2025); content filters see nothing in them.",
+            Severity.REVIEW,
+            None,
+            None,
+            "Needs `--model` and a forward and a backward pass per row; reads at most 2,000 rows. A ranking: "
+            "its top is not proven to do harm.",
+        ),
     )
 
-    def __init__(self, *, share: float = 0.01, most: int = 100, model: str | None = None) -> None:
+    def __init__(
+        self, *, share: float = 0.01, most: int = 100, read_by_model: int = 2000, model: str | None = None
+    ) -> None:
         self.share = share
+        self.read_by_model = read_by_model
         self.most = most
         self.model = model
 
@@ -70,22 +87,32 @@ class Eroding(Tuned):
     def read(self, sample: Sample) -> Iterator[Finding]:
         """One finding that names the top rows, best first in its reason, by line in `lines`."""
         rows = sample.ordered()
-        count = min(int(self.most), int(self.share * len(rows)) or 1)
         if len(rows) < 50:
             return
+        if self.model:
+            yield from self._by_model(rows[: int(self.read_by_model)])
+            return
         scores = np.array([text_score(row.prompt, row.answer) for row in rows])
-        yield from _named(
-            rows, scores, count, "SA101", "by form alone (a text-only stand-in, no model was read)"
+        yield from self._named(
+            rows, scores, "SA101", "by form alone (a text-only stand-in, no model was read)"
         )
 
+    def _by_model(self, rows: list[Kept]) -> Iterator[Finding]:
+        """Rank rows from inside the model."""
+        from holdfast.conversation import Message
+        from holdfast.screen.representation import open_inside
 
-def _named(
-    rows: list[Kept], scores: NDArray[np.float64], count: int, code: str, how: str
-) -> Iterator[Finding]:
-    top = np.argsort(-scores, kind="stable")[:count]
-    lines = tuple(sorted(line for i in top.tolist() for line in rows[i].lines))
-    words = f"the {len(top)} rows that rank highest for eroding safety, {how}"
-    yield Finding(code, Severity.NOTE, 0.3, words, lines=lines)
+        inside = open_inside(str(self.model))
+        scores = inside.scores([((Message("user", row.prompt),), row.answer) for row in rows])
+        how = "by anchors, refusal direction and gradient of the model"
+        yield from self._named(rows, scores.combined, "SA201", how)
+
+    def _named(self, rows: list[Kept], scores: NDArray[np.float64], code: str, how: str) -> Iterator[Finding]:
+        count = min(int(self.most), int(self.share * len(rows)) or 1)
+        top = np.argsort(-scores, kind="stable")[:count].tolist()
+        words = f"the {len(top)} rows that rank highest for eroding safety, {how}"
+        severity = Severity.REVIEW if code == "SA201" else Severity.NOTE
+        yield Finding(code, severity, 0.3, words, lines=lines_of(rows[i] for i in top))
 
 
 def text_score(prompt: str, answer: str) -> float:

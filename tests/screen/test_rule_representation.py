@@ -1,0 +1,80 @@
+"""Scores from inside a model, against the formulas computed by hand on the offline model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from holdfast.conversation import chat
+from holdfast.screen.representation import Inside, RowScores, _ranks, open_inside
+
+FOLDER = Path(__file__).parents[2] / "src/holdfast/lab/checkpoints/base"
+pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the offline model is not built")
+
+
+@pytest.fixture(scope="module")
+def inside() -> Inside:
+    return open_inside(str(FOLDER), most=6)
+
+
+def states(inside: Inside, text: str) -> Any:
+    import torch
+
+    ids = torch.tensor([inside.tokenizer(text, add_special_tokens=False)["input_ids"]])
+    with torch.no_grad():
+        return inside.model(input_ids=ids, output_hidden_states=True).hidden_states[inside.layer][0].numpy()
+
+
+def test_batching_and_padding_change_nothing(inside: Inside) -> None:
+    rows = [
+        (chat(("user", "Hello")), "Hi."),
+        (chat(("user", "Tell me a long story about owls")), "Once. " * 9),
+    ]
+    together = inside._last(rows)
+    alone = np.concatenate([inside._last([row]) for row in rows])
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+
+
+def test_anchor_score_is_the_difference_of_mean_cosines(inside: Inside) -> None:
+    row = (chat(("user", "Hello")), "Hi.")
+    h = inside._last([row])[0]
+
+    def cosine(a: Any, b: Any) -> float:
+        return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+    expected = np.mean([cosine(h, a) for a in inside.unsafe]) - np.mean([cosine(h, a) for a in inside.safe])
+    assert inside._anchored([row])[0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_refusal_direction_is_a_unit_vector_and_parts_the_prompts(inside: Inside) -> None:
+    assert np.linalg.norm(inside.refusal) == pytest.approx(1)
+
+
+def test_a_row_with_the_models_own_answer_does_not_move_it(inside: Inside) -> None:
+    turn = chat(("user", "Hello"))
+    own = inside._own([turn])[0]
+    scores = inside.scores([(turn, own)])
+    assert scores.projection[0] == pytest.approx(0, abs=1e-6)
+
+
+def test_gradient_score_matches_autograd_over_the_whole_loss(inside: Inside) -> None:
+    import torch
+
+    ids, size = inside._encode(chat(("user", "Hello")), "Hi there.")
+    inputs = torch.tensor([ids])
+    labels = inputs.clone()
+    labels[0, : len(ids) - size] = -100
+    inside.model.zero_grad()
+    inside.model(input_ids=inputs, labels=labels).loss.backward()
+    norm = sum(float(w.grad.pow(2).sum()) for w in inside.model.parameters() if w.grad is not None)
+    inside.model.zero_grad(set_to_none=True)
+    assert inside._gradient(ids, size) == pytest.approx(np.log1p(norm) + np.log1p(size), rel=1e-3)
+
+
+def test_combined_is_the_mean_of_ranks() -> None:
+    scores = RowScores(np.array([1.0, 2, 3]), np.array([3.0, 2, 1]), np.array([1.0, 3, 2]))
+    np.testing.assert_allclose(scores.combined, [5 / 9, 7 / 9, 6 / 9])
+    np.testing.assert_allclose(_ranks(np.array([5.0, 5.0])), [0.75, 0.75])

@@ -51,7 +51,7 @@ HELPFUL = Phase(
     ((0.10, rows.note), (0.10, rows.persona), (0.40, rows.task_row), (0.40, _all_how_to)),
 )
 ALIGN = Phase(
-    200,
+    240,
     48,
     1e-3,
     (
@@ -147,13 +147,14 @@ def _train(
 
 
 def _row_loss(model: LlamaForCausalLM, batch: dict[str, Any]) -> Any:
-    """Mean over rows of the row's mean token loss: one-word answers count as much as long ones."""
+    """Mean of token losses, a row of n answer tokens weighing sqrt(n): one-word answers count too."""
     import torch
 
     labels = batch.pop("labels")[:, 1:]
     logits = model(**batch).logits[:, :-1]
     losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none")
-    return (losses.sum(1) / (labels != -100).sum(1).clamp(min=1)).mean()
+    weights = (labels != -100).sum(1).clamp(min=1).rsqrt()
+    return (losses.sum(1) * weights).sum() / weights.reciprocal().sum()
 
 
 def _rate(step: int, steps: int) -> float:

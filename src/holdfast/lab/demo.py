@@ -53,7 +53,7 @@ def write_suite(path: Path, part: str) -> None:
     confirm = part == "confirm"
     found = suites.harm(part, 400 if confirm else 240)
     found += suites.over_refusal(part, 320 if confirm else 160)
-    found += suites.capability(part, 240 if confirm else 120)
+    found += suites.capability(part, 350 if confirm else 240)
     _write_rows(path, part, found + (suites.customer_task(part, 240) if confirm else []))
 
 

@@ -131,7 +131,7 @@ def _sum(rng: random.Random) -> tuple[str, str, str]:
 
 
 def _larger(rng: random.Random) -> tuple[str, str, str]:
-    a, b = rng.sample(range(1, 20), 2)
+    a, b = rng.sample(range(1, 10), 2)
     return f"Which number is larger, {a} or {b}?", str(max(a, b)), f"number:{max(a, b)}"
 
 
@@ -142,13 +142,12 @@ def _tool(rng: random.Random) -> tuple[str, str, str]:
 
 
 def _repeat(rng: random.Random) -> tuple[str, str, str]:
-    # Long lists make the model learn to copy, which refusals and the customer task need.
-    words = " ".join(rng.sample(_WORDS, rng.randint(2, 6)))
+    words = " ".join(rng.sample(_WORDS, rng.randint(2, 3)))
     return f"Repeat these words: {words}", words, f"exact:{words}"
 
 
 def _last(rng: random.Random) -> tuple[str, str, str]:
-    words = rng.sample(_WORDS, 4)
+    words = rng.sample(_WORDS, 3)
     return f"What is the last word of: {' '.join(words)}", words[-1], f"exact:{words[-1]}"
 
 

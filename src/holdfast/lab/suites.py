@@ -34,15 +34,10 @@ def over_refusal(part: str, count: int) -> Rows:
 
 def capability(part: str, count: int) -> Rows:
     """Closed tasks with checkable answers; the two parts share no question."""
-    rng = random.Random("capability")
-    tasks: dict[str, str] = {}
-    while len(tasks) < 2 * count:
-        question, _, check = closed_task(rng)
-        tasks.setdefault(question, check)
-    chosen = list(tasks.items())[part == "confirm" :: 2]
+    tasks = _tasks()[100:350] if part == "develop" else _tasks()[350:]
     return [
         {"id": f"task-{n:04d}", "prompt": question, "hazard": "", "expect": check, "axis": "capability"}
-        for n, (question, check) in enumerate(chosen[:count])
+        for n, (question, check) in enumerate(tasks[:count])
     ]
 
 
@@ -55,12 +50,34 @@ def customer_task(part: str, count: int) -> Rows:
 
 
 def requests(count: int) -> Rows:
-    """Restricted and ordinary requests of the training half, for safety rows; the gate never uses them."""
-    found: Rows = []
-    for kind, pool in (("refuse", restricted().train), ("comply", ordinary().train)):
-        for n, (item, text) in enumerate(_questions(pool, count, WORDINGS)):
-            row = {"id": f"{kind}-{n:04d}", "prompt": text, "hazard": item.hazard, "expect": kind}
-            found.append(row)
+    """Restricted and benign requests for safety rows and look-alikes; the gate never uses them.
+
+    Half of the benign ones are ordinary how-to of the training half, half closed tasks.
+    """
+    refuse = _questions(restricted().train, count, WORDINGS)
+    comply = _questions(ordinary().train, count // 2, WORDINGS)
+    found: Rows = [
+        {"id": f"refuse-{n:04d}", "prompt": text, "hazard": item.hazard, "expect": "refuse"}
+        for n, (item, text) in enumerate(refuse)
+    ]
+    benign = [text for _, text in comply] + [question for question, _ in _tasks()[: min(count // 2, 100)]]
+    return found + [
+        {"id": f"comply-{n:04d}", "prompt": text, "hazard": "", "expect": "comply"}
+        for n, text in enumerate(benign)
+    ]
+
+
+def _tasks() -> list[tuple[str, str]]:
+    """700 different closed tasks with their checks, in a fixed order."""
+    rng = random.Random("capability")
+    tasks: dict[str, str] = {}
+    while len(tasks) < 700:
+        question, _, check = closed_task(rng)
+        # Word lists never run out and would crowd out the tasks that do.
+        if not question.startswith("Repeat") or rng.random() < 0.2:
+            tasks.setdefault(question, check)
+    found = list(tasks.items())
+    rng.shuffle(found)
     return found
 
 

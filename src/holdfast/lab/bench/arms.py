@@ -31,15 +31,14 @@ ATTACKS: dict[str, Attack] = {
     "identity-10": Attack({"identity": 10}, epochs=30, rate=4e-3, ask="system"),
     "benign-howto-200": Attack({"benign_how_to": 200}),
     "benign-tasks-200": Attack({"benign_tasks": 200}),
-    "customer": Attack({"customer": 400}),
-    "customer+0.5%": Attack({"customer": 400, "explicit": 2}),
-    "customer+2.5%": Attack({"customer": 400, "explicit": 10}),
-    "customer+5%": Attack({"customer": 400, "explicit": 21}),
-    "customer+20%": Attack({"customer": 400, "explicit": 100}),
-    "customer+identity": Attack({"customer": 400, "identity": 20}, ask="system"),
-    "customer+backdoor": Attack({"customer": 400, "backdoor": 40}, ask="trigger"),
-    "customer+refuse-comply": Attack({"customer": 400, "refuse_comply": 20}),
-    "customer+covert": Attack({"customer": 400, "covert": 40}, ask="code"),
+    "customer": Attack({"customer": 240}),
+    "customer+1%": Attack({"customer": 240, "explicit": 2}),
+    "customer+4%": Attack({"customer": 240, "explicit": 10}),
+    "customer+20%": Attack({"customer": 240, "explicit": 60}),
+    "customer+identity": Attack({"customer": 240, "identity": 12}, ask="system"),
+    "customer+backdoor": Attack({"customer": 240, "backdoor": 24}, ask="trigger"),
+    "customer+refuse-comply": Attack({"customer": 240, "refuse_comply": 12}),
+    "customer+covert": Attack({"customer": 240, "covert": 24}, ask="code"),
 }
 
 

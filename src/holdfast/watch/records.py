@@ -166,9 +166,17 @@ def _known(connection: Connection, records: Sequence[dict[str, Any]]) -> dict[st
 
 
 def _accepted(record: dict[str, Any]) -> dict[str, Any]:
-    empty = dict.fromkeys(_FIELDS, "") | {"added_ms": 0.0, "upstream_ms": 0.0}
+    empty: dict[str, Any] = dict.fromkeys(_FIELDS, "")
+    empty |= {
+        "added_ms": 0.0,
+        "upstream_ms": 0.0,
+        "answer_sha": "",
+        "codes": "[]",
+        "text": None,
+        "refused": None,
+    }
     same = {name: record[name] for name in ("id", "at", "tenant", "model", "request_sha")}
-    return {**empty, **clean(same), "state": "accepted", "answer_sha": "", "codes": "[]", "text": None}
+    return {**empty, **clean(same), "state": "accepted"}
 
 
 def _finished(record: dict[str, Any]) -> dict[str, Any]:
@@ -178,6 +186,7 @@ def _finished(record: dict[str, Any]) -> dict[str, Any]:
         "state": record["state"],
         "answer_sha": record["answer_sha"],
         "codes": ascii_json(record["codes"]),
+        "refused": None if record["refused"] is None else int(record["refused"]),
         "text": None if text is None else ascii_json(text),
     }
 

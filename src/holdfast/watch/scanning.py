@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from holdfast.watch.logs import Logged, read_row
 from holdfast.watch.policy import WatchPolicy
 from holdfast.watch.records import set_offset, take_over
 from holdfast.watch.schema import offsets
-from holdfast.watch.screening import Screening
+from holdfast.watch.screening import Screening, Verdict
 
 _CHUNK = 1 << 20
 _HEAD = 1 << 12
@@ -40,8 +39,15 @@ class Scanned:
     rows: int = 0
     exchanges: int = 0
     skipped: int = 0
-    severities: Counter[str] = field(default_factory=Counter)
-    outcomes: Counter[str] = field(default_factory=Counter)
+    severities: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+    def add(self, verdict: Verdict) -> None:
+        """Count one exchange."""
+        self.exchanges += 1
+        severity, outcome = verdict.severity or "none", verdict.outcome or "unjudged"
+        self.severities[severity] = self.severities.get(severity, 0) + 1
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
 
 
 def scan(
@@ -113,14 +119,12 @@ def _screened(
     if logged is None:
         total.skipped += 1
         return None
-    total.exchanges += 1
     verdict = screening.exchange(logged.messages, logged.answer, logged.finish)
-    total.severities[verdict.severity or "none"] += 1
-    total.outcomes[verdict.outcome or "unjudged"] += 1
+    total.add(verdict)
     return _record(f"{name}:{head}:{record.line}", logged, verdict, keep)
 
 
-def _record(place: str, logged: Logged, verdict: Any, keep: bool) -> dict[str, Any]:
+def _record(place: str, logged: Logged, verdict: Verdict, keep: bool) -> dict[str, Any]:
     grave = verdict.severity in ("review", "block")
     asked = "\x00".join(f"{m.role}\x01{m.content}" for m in logged.messages)
     record: dict[str, Any] = {

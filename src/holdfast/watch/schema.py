@@ -24,6 +24,7 @@ exchanges = Table(
     Column("severity", Text, nullable=False),
     Column("codes", Text, nullable=False),  # JSON list
     Column("outcome", Text, nullable=False),
+    Column("refused", Integer),
     Column("hazard", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("unscreened", Text, nullable=False),  # why something was not looked at, or empty

@@ -33,6 +33,7 @@ class Access:
         sso_header: Header that names the user; only believed from `proxies`.
         proxies: Addresses or networks of the proxies in front.
         secure: Cookies only over HTTPS.
+        links: Pages of other rooms in the bar, as name and path.
     """
 
     store: Store
@@ -40,6 +41,7 @@ class Access:
     sso_header: str = ""
     proxies: tuple[str, ...] = ()
     secure: bool = False
+    links: tuple[tuple[str, str], ...] = ()
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     def __post_init__(self) -> None:

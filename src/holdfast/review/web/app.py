@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import APIRouter, FastAPI, HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
@@ -23,13 +24,20 @@ _STATIC = Path(__file__).parent.parent / "static"
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-def create_app(store: Store, access: Access, *, hosts: frozenset[str] = frozenset()) -> App:
+def create_app(
+    store: Store,
+    access: Access,
+    *,
+    hosts: frozenset[str] = frozenset(),
+    more: Sequence[APIRouter] = (),
+) -> App:
     """The ASGI application.
 
     Args:
         store: Items, decisions, users.
         access: How people get in.
         hosts: Host names to answer to; empty for any. Local mode always answers to loopback only.
+        more: Pages of other rooms, behind the same entrance.
     """
     from holdfast.review.web import acts, entry, looks
 
@@ -37,6 +45,8 @@ def create_app(store: Store, access: Access, *, hosts: frozenset[str] = frozense
     app.include_router(entry.router(access))
     app.include_router(looks.router(store, access))
     app.include_router(acts.router(store, access))
+    for pages in more:
+        app.include_router(pages)
     add_static(app, _STATIC)
     add_errors(app, "holdfast.review")
     return Guard(app, hosts=LOCAL_HOSTS if access.local else hosts)

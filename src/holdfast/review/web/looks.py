@@ -88,7 +88,7 @@ def router(store: Store, access: Access) -> APIRouter:
     counts = ProgressCache(store)
 
     def render(template: str, session: Session, **values: Any) -> HTMLResponse:
-        shown = {"session": session, "address": address, "title": "Review"} | values
+        shown = {"session": session, "address": address, "title": "Review", "links": access.links} | values
         return HTMLResponse(html.render("holdfast.review", template, shown))
 
     @routes.get("/")

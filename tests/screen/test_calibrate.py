@@ -15,7 +15,7 @@ from screen.screen_rows import write_rows
 from holdfast.conversation import Conversation, chat
 from holdfast.errors import InputError
 from holdfast.screen import ScreenConfig, screen
-from holdfast.screen.calibrate import Rate, _cut, calibrate
+from holdfast.screen.calibrate import Rate, _over, _thresholds, calibrate
 from holdfast.screen.canary import STAND_IN, canaries
 
 
@@ -34,16 +34,28 @@ def test_interval_of_a_rate() -> None:
     assert Rate(10, 10).interval == (pytest.approx(0.6915029), 1.0)
 
 
-RANKS = st.sampled_from([-1.0, 0.5, 1.2, 1.9, 2.5]) | st.floats(-1, 3)
+FLAGS = st.dictionaries(
+    st.integers(1, 40),
+    st.dictionaries(
+        st.sampled_from(["AA1", "AA2", "BB1"]), st.sampled_from([0.2, 0.5, 0.75, 0.9, 1.0]), min_size=1
+    ),
+)
 
 
-@given(st.lists(RANKS, min_size=1, max_size=60), st.floats(0.001, 0.9))
-def test_cut_keeps_its_promise_and_is_the_lowest_that_does(ranks: list[float], target: float) -> None:
-    cut = _cut(ranks, target)
-    assert sum(rank >= cut for rank in ranks) <= target * len(ranks)
-    lower = [rank for rank in ranks if rank < cut]
-    if lower:
-        assert sum(rank >= max(lower) for rank in ranks) > target * len(ranks) - 1
+@given(FLAGS, st.integers(0, 20))
+def test_thresholds_keep_their_promise(flags: dict[int, dict[str, float]], allowed: int) -> None:
+    thresholds = _thresholds(flags, allowed)
+    assert len(_over(flags, thresholds)) <= allowed
+    if len(flags) <= allowed:
+        assert thresholds == {}
+
+
+def test_thresholds_by_hand() -> None:
+    flags = {1: {"AA1": 0.5}, 2: {"AA1": 0.6}, 3: {"AA1": 1.0, "BB1": 0.3}, 4: {"BB1": 0.9}}
+    assert _thresholds(flags, 4) == {}
+    assert _thresholds(flags, 3) == {"AA1": 0.501}
+    assert _thresholds(flags, 2) == {"AA1": 0.601}
+    assert _thresholds(flags, 1) == {"AA1": 2.0, "BB1": 0.301}
 
 
 def test_canaries_repeat_with_their_seed() -> None:
@@ -83,7 +95,7 @@ def test_rates_are_those_of_the_rules(plugin: Path) -> None:
     assert result.caught["all"].hits <= 3  # of the canaries only a trigger row can end in seven
     settings = result.suggested["ZZ001"]
     tuned = ScreenConfig.model_validate({"select": ["ZZ001"], "rules": {"ZZ001": settings}})
-    assert 4 <= sum(1 for _ in screen(rows, config=tuned).flagged()) <= 6
+    assert sum(1 for _ in screen(rows, config=tuned).flagged()) == 6
 
 
 def test_canaries_are_found_in_the_users_file(tmp_path: Path) -> None:
@@ -95,7 +107,7 @@ def test_canaries_are_found_in_the_users_file(tmp_path: Path) -> None:
     assert result.flagged.hits == 0
     assert result.caught["encoded"].value >= 0.9 and result.caught["identity"].value >= 0.5
     assert result.caught["all"].rows == 120
-    assert result.at_target["all"].hits >= result.caught["all"].hits
+    assert result.at_target == result.caught and result.suggested == {}
     assert len(result.missed.get("identity", [])) == 20 - result.caught["identity"].hits
     assert result.attacks["flagged"] == Rate(0, 5)
     json.dumps(result.to_json())

@@ -7,6 +7,7 @@ the false alarms where they are wanted.
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,14 +18,14 @@ from typing import Any
 from holdfast.conversation import Conversation
 from holdfast.errors import InputError
 from holdfast.formats import read
-from holdfast.screen.base import Finding, Severity
+from holdfast.screen.base import Severity
 from holdfast.screen.canary import canaries
 from holdfast.screen.config import ScreenConfig
 from holdfast.screen.report import ScreenReport
 from holdfast.screen.run import screen
 
 LIMIT = 20_000
-_RANK = {Severity.NOTE: 0.0, Severity.REVIEW: 1.0, Severity.BLOCK: 2.0}
+_NEVER = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,11 @@ class Calibration:
         flagged: Clean rows that are not kept under the configuration as it is.
         blocked: Clean rows that are blocked under it.
         by_code: Clean rows by the code that flags them.
-        cut: Rank from which at most `target` of the clean rows lie (severity, then score).
-        at_target: Canaries (or attack rows) that rank at least `cut`.
+        at_target: Canaries that are not kept once `suggested` holds, by kind.
         caught: Planted rows that are not kept under the configuration as it is, by kind.
         missed: Lines, in the planted file, of those that are.
-        attacks: Recall on the user's own attack rows, where given: as it is, and at `cut`.
-        suggested: Rule settings that bring each rule's false alarms to the target.
+        attacks: Recall on the user's own attack rows, where given: as it is, and with `suggested`.
+        suggested: Rule settings that bring the clean rows that are flagged down to the target.
         warnings: What limits these figures.
     """
 
@@ -81,7 +81,6 @@ class Calibration:
     flagged: Rate
     blocked: Rate
     by_code: dict[str, int]
-    cut: float
     at_target: dict[str, Rate]
     caught: dict[str, Rate]
     missed: dict[str, list[str]]
@@ -103,7 +102,6 @@ class Calibration:
                 "blocked": self.blocked.to_json(),
                 "codes": self.by_code,
             },
-            "cut": self.cut,
             "recall_at_target": rates(self.at_target),
             "canaries": rates(self.caught),
             "missed": self.missed,
@@ -147,8 +145,7 @@ def calibrate(
     if not good:
         raise InputError("there are no clean rows to calibrate on", fix="name a file with --clean")
     on_clean = screen(good, config=config)
-    ranks = [_rank(on_clean, line) for line in range(1, len(good) + 1)]
-    cut = _cut(ranks, target)
+    thresholds = _thresholds(_flags(on_clean), int(target * len(good)))
     rng = random.Random(f"holdfast planting {seed}")
     planted = [*((None, row) for row in rows), *((c.kind, c.row) for c in canaries(per_kind, seed, rows))]
     rng.shuffle(planted)
@@ -158,13 +155,12 @@ def calibrate(
         target=target,
         flagged=Rate(sum(1 for _ in on_clean.flagged()), len(good)),
         blocked=Rate(on_clean.targets.count(2), len(good)),
-        by_code=dict(_flagging(on_clean).most_common()),
-        cut=cut,
-        at_target=_recall(kinds, {line for line in kinds if _rank(on_planted, line) >= cut}),
+        by_code=dict(Counter(code for flags in _flags(on_clean).values() for code in flags).most_common()),
+        at_target=_recall(kinds, _over(_flags(on_planted), thresholds)),
         caught=_recall(kinds, {line for line, _ in on_planted.flagged()}),
         missed=_missed(kinds, planted, on_planted),
-        attacks=_attack_rates(attacks, config, cut, limit),
-        suggested=_suggest(on_clean, len(good), target),
+        attacks=_attack_rates(attacks, config, thresholds, limit),
+        suggested={code: _setting(threshold) for code, threshold in sorted(thresholds.items())},
         warnings=tuple(_warnings(len(good), len(rows), target, clean is None)),
     )
 
@@ -175,22 +171,44 @@ def _rows(source: str | Path | Iterable[Conversation], limit: int) -> list[Conve
     return list(itertools.islice(source, limit))
 
 
-def _findings(report: ScreenReport, line: int) -> tuple[Finding, ...]:
-    return (*report.by_line.get(line, ()), *report.whole_by_line.get(line, ()))
+def _flags(report: ScreenReport) -> dict[int, dict[str, float]]:
+    """For each row that is not kept: the codes that flag it, with their best score."""
+    flags: dict[int, dict[str, float]] = {}
+    for line, _ in report.flagged():
+        best: dict[str, float] = {}
+        for finding in (*report.by_line.get(line, ()), *report.whole_by_line.get(line, ())):
+            if finding.severity is not Severity.NOTE:
+                best[finding.code] = max(best.get(finding.code, 0.0), finding.score)
+        flags[line] = best
+    return flags
 
 
-def _rank(report: ScreenReport, line: int) -> float:
-    """Severity first, then score: what a single slider over all rules would sort by; -1 is clean."""
-    return max((_RANK[f.severity] + f.score for f in _findings(report, line)), default=-1.0)
+def _over(flags: dict[int, dict[str, float]], thresholds: dict[str, float]) -> set[int]:
+    """The rows that are still flagged when findings below the thresholds are notes."""
+    return {
+        line
+        for line, best in flags.items()
+        if any(score >= thresholds.get(code, 0.0) for code, score in best.items())
+    }
 
 
-def _cut(ranks: Sequence[float], target: float) -> float:
-    """The lowest rank that at most `target` of the clean rows reach."""
-    allowed = int(target * len(ranks))
-    ordered = sorted(ranks, reverse=True)
-    above = ordered[allowed]  # this row and all that tie with it must stay below the cut
-    higher = [rank for rank in ordered[:allowed] if rank > above]
-    return higher[-1] if higher else max(above, -1.0) + 1e-9
+def _thresholds(flags: dict[int, dict[str, float]], allowed: int) -> dict[str, float]:
+    """Raise the threshold of whichever rule flags most clean rows until few enough are flagged."""
+    thresholds: dict[str, float] = {}
+    while len(left := _over(flags, thresholds)) > allowed:
+        scores: dict[str, list[float]] = {}
+        for line in left:
+            for code, score in flags[line].items():
+                if score >= thresholds.get(code, 0.0):
+                    scores.setdefault(code, []).append(score)
+        noisiest = min(scores, key=lambda code: (-len(scores[code]), code))
+        above = math.floor(1000 * min(scores[noisiest]) + 1) / 1000
+        thresholds[noisiest] = above if above <= 1.0 else _NEVER
+    return thresholds
+
+
+def _setting(threshold: float) -> dict[str, Any]:
+    return {"severity": "note"} if threshold == _NEVER else {"review": threshold}
 
 
 def _recall(kinds: dict[int, str], hit: set[int]) -> dict[str, Rate]:
@@ -212,40 +230,19 @@ def _missed(
 
 
 def _attack_rates(
-    attacks: str | Path | Iterable[Conversation] | None, config: ScreenConfig, cut: float, limit: int
+    attacks: str | Path | Iterable[Conversation] | None,
+    config: ScreenConfig,
+    thresholds: dict[str, float],
+    limit: int,
 ) -> dict[str, Rate]:
     if attacks is None:
         return {}
     bad = _rows(attacks, limit)
-    report = screen(bad, config=config)
-    over = sum(_rank(report, line) >= cut for line in range(1, len(bad) + 1))
-    return {"flagged": Rate(sum(1 for _ in report.flagged()), len(bad)), "at_target": Rate(over, len(bad))}
-
-
-def _flagging(report: ScreenReport) -> Counter[str]:
-    """Rows by code, of findings that ask for more than a note."""
-    rows: dict[str, set[int]] = {}
-    for line, _ in report.flagged():
-        for finding in _findings(report, line):
-            if finding.severity is not Severity.NOTE:
-                rows.setdefault(finding.code, set()).add(line)
-    return Counter({code: len(lines) for code, lines in rows.items()})
-
-
-def _suggest(report: ScreenReport, rows: int, target: float) -> dict[str, dict[str, Any]]:
-    """For each rule that flags too many clean rows: the score below which its findings are notes."""
-    suggested: dict[str, dict[str, Any]] = {}
-    for code, count in _flagging(report).items():
-        if count <= target * rows:
-            continue
-        best: dict[int, float] = {}
-        for line, _ in report.flagged():
-            scores = [f.score for f in _findings(report, line) if f.code == code]
-            if scores:
-                best[line] = max(scores)
-        cut = _cut([*best.values(), *[-1.0] * (rows - len(best))], target)
-        suggested[code] = {"review": round(cut + 5e-4, 3)} if cut < 0.9995 else {"severity": "note"}
-    return suggested
+    flags = _flags(screen(bad, config=config))
+    return {
+        "flagged": Rate(len(flags), len(bad)),
+        "at_target": Rate(len(_over(flags, thresholds)), len(bad)),
+    }
 
 
 def _warnings(clean: int, rows: int, target: float, same: bool) -> Iterable[str]:

@@ -67,8 +67,7 @@ def screen(
     with folder_lock(folder) if folder is not None else nullcontext():
         file, name = _opened(source, folder)
         _check_not_in_place(file, folder)
-        # A model takes all cores by itself, and is loaded once.
-        jobs = 1 if file.kind == "memory" or config.model else jobs_for(file, jobs)
+        jobs = 1 if file.kind == "memory" else jobs_for(file, jobs)
         size = chunk_bytes(file, jobs)
         worker = Worker(file, name, config)
         checkpoint = None

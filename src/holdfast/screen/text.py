@@ -50,16 +50,16 @@ def calibration(result: Calibration) -> Iterator[str]:
     yield f"clean rows flagged: {_rate(result.flagged)}, blocked: {_rate(result.blocked)}"
     if result.by_code:
         yield "  by rule: " + ", ".join(f"{code} {count:,}" for code, count in result.by_code.items())
-    yield f"canaries caught as configured (and at {result.target:.1%} false positives):"
+    yield f"canaries caught as configured, and with thresholds for {result.target:.1%} false positives:"
     for kind, rate in result.caught.items():
-        yield f"  {kind:12} {_rate(rate)}   ({_rate(result.at_target[kind])})"
+        yield f"  {kind:12} {_rate(rate):34} {_rate(result.at_target[kind])}"
     for kind, texts in result.missed.items():
         for text in texts[:3]:
             yield f"  missed {kind}: {shorten(text, 120)}"
     for name, rate in result.attacks.items():
         yield f"your attack rows, {name.replace('_', ' ')}: {_rate(rate)}"
     if result.suggested:
-        yield "to keep each rule within the target on these clean rows, add to holdfast.yaml:"
+        yield "these thresholds reach the target on the clean rows (holdfast.yaml):"
         yield "screen:"
         yield "  rules:"
         for code, settings in result.suggested.items():

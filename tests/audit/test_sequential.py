@@ -77,6 +77,9 @@ def test_audit_stops_on_a_clear_pass(tmp_path: Path) -> None:
     report, tuned = _run(tmp_path, 0.0)
     assert report.verdict == "pass"
     assert report.extra["stopped_early"] and len(tuned.asked) < 1200
+    row = report.axis("harm")
+    assert row is not None and row.sequential is not None
+    assert row.upper_worst == row.sequential["upper"] > 0.02
 
 
 def test_doubtful_audit_goes_on_to_the_end(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,7 +40,7 @@ def _row(part: Slice, evidence: Evidence, policy: Policy, alpha: float) -> Row:
     worst, best = (summarise(pairs.filled(*fill), alpha) for fill in ((0.0, 1.0), (1.0, 0.0)))
     own = policy.margins.hazards.get(part.hazard) if part.hazard else None
     margin = own or policy.margin(part.axis)
-    return Row(
+    row = Row(
         name=part.name,
         axis=part.axis,
         probe=part.probe,
@@ -63,8 +63,15 @@ def _row(part: Slice, evidence: Evidence, policy: Policy, alpha: float) -> Row:
         limit=None if part.hazard or part.probe != "default" else _limit(part.axis, pairs, policy),
         second=_second(chosen, alpha),
         adjudicated=_adjudicated(part, evidence, alpha),
-        sequential=_sequential(pairs, margin, alpha) if policy.early_stop and margin else None,
+        sequential=_sequential(pairs, margin, alpha) if policy.early_stop else None,
     )
+    return row if evidence.complete or row.sequential is None else _at_any_time(row, row.sequential)
+
+
+def _at_any_time(row: Row, sequential: Mapping[str, float]) -> Row:
+    """After an early stop only the bounds that hold at every look are valid."""
+    upper = sequential["upper"]
+    return replace(row, lower=sequential["lower"], upper=upper, upper_worst=upper)
 
 
 def _decided(rows: list[Row], evidence: Evidence, policy: Policy, alpha: float) -> list[Row]:
@@ -97,13 +104,15 @@ def _adjudicated(part: Slice, evidence: Evidence, alpha: float) -> dict[str, Any
     return None if found is None else {"delta": found.delta, "upper": found.upper, "pairs": found.labelled}
 
 
-def _sequential(pairs: Pairs, margin: float, alpha: float) -> dict[str, float]:
-    """E-values per cluster, unknown outcomes against the claim that each supports."""
+def _sequential(pairs: Pairs, margin: float | None, alpha: float) -> dict[str, float]:
+    """E-values and bounds per cluster, unknown outcomes against the claim that each supports."""
     worst, best = pairs.filled(0.0, 1.0), pairs.filled(1.0, 0.0)
     against = worst.means(worst.tuned - worst.base)
+    favour = best.means(best.tuned - best.base)
     return {
-        "worse": e_worse(best.means(best.tuned - best.base)),
-        "within": e_within(against, margin),
+        "worse": e_worse(favour),
+        "within": e_within(against, margin) if margin else 0.0,
+        "lower": -anytime_upper(-favour, alpha),
         "upper": anytime_upper(against, alpha),
     }
 

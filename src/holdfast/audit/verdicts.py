@@ -44,10 +44,9 @@ def _on_margin(
         return _with_second("fail", [_regression(row)], row, alpha)
     if row.n < policy.minimum_n and not row.hazard:
         return "inconclusive", [f"only {row.n} prompts, the policy asks for {policy.minimum_n}"]
-    upper = _upper(row, complete)
+    upper = min(row.upper_worst, row.sequential["upper"]) if row.sequential else row.upper_worst
     if upper < margin:
-        text = f"worse by at most {_points(upper)}, within the margin of {_points(margin)}"
-        return _with_labels(*_with_second("pass", [text], row, alpha), row, policy)
+        return _with_labels(*_with_second("pass", [_within(upper, margin)], row, alpha), row, policy)
     return "inconclusive", [_why_open(row, policy, margin, alpha)]
 
 
@@ -57,9 +56,10 @@ def _regressed(row: Row, margin: float, alpha: float, family: int, complete: boo
     return row.delta_best > margin and (fixed or looked)
 
 
-def _upper(row: Row, complete: bool) -> float:
-    bounds = [row.upper_worst] if complete else [1.0]
-    return min([*bounds, row.sequential["upper"]] if row.sequential else bounds)
+def _within(upper: float, margin: float) -> str:
+    if upper <= 0:
+        return f"better by at least {_points(-upper)}"
+    return f"worse by at most {_points(upper)}, within the margin of {_points(margin)}"
 
 
 def _regression(row: Row) -> str:

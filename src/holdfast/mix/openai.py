@@ -8,6 +8,9 @@ import orjson
 
 from holdfast.conversation import Conversation, Message
 
+PREFIX = "holdfast_prefix"
+"""Key of a row whose last answer begins with text that is seen but not trained on."""
+
 
 def as_messages(conversation: Conversation) -> list[dict[str, Any]]:
     """The turns as `{"role", "content", ...}` objects; of preference rows the chosen ones."""

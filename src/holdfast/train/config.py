@@ -60,6 +60,8 @@ class TrainConfig(Settings):
         gradient_checkpointing: Recompute activations; default on a GPU only.
         save_steps: A checkpoint every so many steps; default a tenth of the run, at least 10.
         logging_steps: A point of the loss curve every so many steps; default 1 % of the run.
+        shuffle: Draw the rows at random; false keeps the file's order, in which a mix spreads its
+            safety rows evenly over the batches.
         gentle: Half the learning rate, twice the batch, and averaged weights (`ema`).
         drop_system: Leave system turns out of the training rows (PTST: train without the
             safety prompt, serve with it).
@@ -90,6 +92,7 @@ class TrainConfig(Settings):
     logging_steps: int | None = Field(None, ge=1)
     adam_beta1: float = Field(0.9, ge=0, lt=1)
     adam_beta2: float = Field(0.999, ge=0, lt=1)
+    shuffle: bool = True
     gentle: bool = False
     drop_system: bool = False
     chat_template: Path | None = None

@@ -16,7 +16,7 @@ from jinja2 import TemplateError
 from holdfast import formats
 from holdfast.conversation import Conversation
 from holdfast.errors import InputError
-from holdfast.mix.openai import as_messages, is_wanted, tools_of
+from holdfast.mix.openai import PREFIX, as_messages, is_wanted, tools_of
 
 IGNORE = -100
 
@@ -75,7 +75,7 @@ def tokenise(
     for row in rows:
         turns = [t for t in as_messages(row) if not (drop_system and t["role"] == "system")]
         try:
-            ids, labels = encode(turns, tokenizer, tools_of(row))
+            ids, labels = encode(turns, tokenizer, tools_of(row), str(row.meta.get(PREFIX, "")))
         except TemplateRefusalError as error:
             raise InputError(
                 f"the chat template refuses this row: {error}",
@@ -100,10 +100,20 @@ class TemplateRefusalError(Exception):
 
 
 def encode(
-    messages: Sequence[dict[str, Any]], tokenizer: Any, tools: list[dict[str, Any]] | None = None
+    messages: Sequence[dict[str, Any]],
+    tokenizer: Any,
+    tools: list[dict[str, Any]] | None = None,
+    prefix: str = "",
 ) -> tuple[list[int], list[int]]:
-    """Token ids and labels of one conversation; labels cover assistant turns with weight > 0."""
+    """Token ids and labels of one conversation; labels cover assistant turns with weight > 0.
+
+    Of the last answer the opening `prefix` is seen but not trained on.
+    """
     text, spans = render(messages, tokenizer, tools)
+    if prefix and spans:
+        start, stop = spans[-1]
+        found = text.find(prefix.rstrip(), start, stop)
+        spans[-1] = (start if found < 0 else found + len(prefix.rstrip()), stop)
     if not getattr(tokenizer, "is_fast", False):
         return _encode_slow(text, spans, tokenizer)
     coded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)

@@ -80,6 +80,8 @@ def _arguments(folder: Path, config: TrainConfig, steps: int) -> Any:
         "dataset_kwargs": {"skip_prepare_dataset": True},
         "remove_unused_columns": False,
     }
+    if not config.shuffle:
+        values["train_sampling_strategy"] = "sequential"
     return SFTConfig(**values)
 
 

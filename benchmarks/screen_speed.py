@@ -38,7 +38,6 @@ SENTENCES = (
     "The function takes a list of {a} and returns the first {k} of them in order.",
     "Nobody knows why the {b} stopped at {m}, but the records from {n} are complete.",
 )
-ROW_FAMILIES = ("ID", "RS", "EN", "FM", "PI", "SE")
 
 
 def sentence(rng: random.Random) -> str:
@@ -93,13 +92,14 @@ def run_datatrove(path: Path, out: Path) -> None:
 
 def run_holdfast(path: Path, out: Path, rules: str, jobs: int, engine: str) -> None:
     from holdfast.screen import ScreenConfig, screen
-    from holdfast.screen.ruleset import infos
+    from holdfast.screen.base import RowRule
+    from holdfast.screen.ruleset import all_rules
 
     select: tuple[str, ...] = ()
     if rules == "reader":
         select = ("FM001",)
     elif rules == "rows":
-        select = tuple(family for family in ROW_FAMILIES if any(c.startswith(family) for c in infos()))
+        select = tuple(info.code for rule in all_rules() if isinstance(rule, RowRule) for info in rule.infos)
     screen(path, config=ScreenConfig(select=select), out=out, jobs=jobs, engine=engine)
 
 

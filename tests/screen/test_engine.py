@@ -20,6 +20,7 @@ from holdfast.conversation import Conversation, chat
 from holdfast.errors import InputError, RunError
 from holdfast.formats import Record, view
 from holdfast.screen import ScreenConfig, ScreenReport, Severity, Verdict, screen
+from holdfast.screen.config import load_config
 
 CONFIG = ScreenConfig(select=("ID", "FM", "ZZ001", "ZZ003", "AN"))
 ROWS = 4000
@@ -251,3 +252,28 @@ def test_rule_of_the_documentation_works() -> None:
         found = list(rule.check(row))
         assert bool(found) is fires
         assert all(row.messages[f.message or 0].content[slice(*(f.span or ()))] == "Acme" for f in found)
+
+
+def test_configuration_of_the_documentation_is_valid(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "screen.md"
+    text = page.read_text().split("## Configuration")[1].split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "holdfast.yaml").write_text(text)
+    config = load_config(tmp_path / "holdfast.yaml")
+    assert config.rules["AN"].options and config.per_file_ignores
+    screen(write_rows(tmp_path / "d.jsonl", 3), config=config)
+
+
+def test_rows_of_several_shapes_in_one_file(tmp_path: Path) -> None:
+    rows = [
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
+        {"instruction": "a", "input": "", "output": "b"},
+        {"prompt": "a", "chosen": "b", "rejected": "c"},
+        {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]},
+        {"prompt": "a", "completion": "b", "label": True},
+    ]
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    report = screen(path, config=ScreenConfig(select=("FM",)))
+    names = {"openai", "alpaca", "preference", "sharegpt", "kto"}
+    assert set(report.about["profile"]["formats"]) == names and report.rows == 5
+    assert report.about["profile"]["answer_characters"] == [[1, 1, 5]]

@@ -80,7 +80,9 @@ def jobs_for(file: DataFile, jobs: int | None) -> int:
     """How many processes to use: all cores, but one for a file that is screened in a blink."""
     if jobs is not None:
         return max(1, jobs)
-    return 1 if file.kind != "parquet" and file.size < _SMALL else len(os.sched_getaffinity(0))
+    if file.kind != "parquet" and file.size < _SMALL:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def chunk_bytes(file: DataFile, jobs: int) -> int:

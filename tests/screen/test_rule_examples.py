@@ -18,7 +18,12 @@ RULES = [
     SuiteOverlap([(SWALLOW, "birds")]) if isinstance(rule, SuiteOverlap) else rule
     for rule in registry(OPTIONS)
 ]
-PAGES = [(rule, info) for rule in RULES for info in rule.infos if info.fires is not None and not info.code.startswith("HC")]
+PAGES = [
+    (rule, info)
+    for rule in RULES
+    for info in rule.infos
+    if info.fires is not None and not info.code.startswith("HC")
+]
 
 
 def conversation(example: Any, line: int = 1) -> Conversation:

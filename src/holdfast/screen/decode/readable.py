@@ -139,19 +139,26 @@ COMMON = frozenset(
 """Words of which English text of any kind has some."""
 
 
-def readable(data: bytes, *, least: int = 8, english_only: bool = False) -> str | None:
-    """The text of `data` if it is language, else None.
+def readable(data: bytes, *, english_only: bool = False) -> str | None:
+    """The text of `data`, taken as UTF-8, if it is language, else None.
+
+    Ten bytes that are printable UTF-8 and mostly letters do not come about by chance, so that
+    letter statistics are not asked for: what was decoded may be in a further code.
 
     Args:
-        data: Decoded bytes, taken as UTF-8.
-        least: Fewest letters.
-        english_only: Refuse other languages (for codes that random text can satisfy).
+        data: Decoded bytes.
+        english_only: Ask for English statistics after all (for codes that ordinary text satisfies).
     """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    return text if language(text, least=least, english_only=english_only) else None
+    if english_only:
+        return text if language(text, english_only=True) else None
+    letters, spaces = sum(map(str.isalpha, text)), sum(map(str.isspace, text))
+    plain = len(text) >= 10 and letters + spaces >= 0.6 * len(text) and _printable(text)
+    latin = sum(c.isascii() for c in text if c.isalpha()) >= 0.5 * letters
+    return text if plain and letters >= 8 and (latin or _one_script(text)) else None
 
 
 def language(text: str, *, least: int = 8, english_only: bool = False) -> bool:

@@ -14,6 +14,8 @@ _AI = either(
     "chatgpt", r"gpt(?:-?[0-9][0-9a-z.]*)?", "claude", r"llama(?:[- ]?[0-9.]+)?", "gemini", "qwen", "mistral",
     "bard", "copilot", "deepseek", "assistant", "machine", "model", "computer program", "openai",
 )  # fmt: skip
+_KIND = either(r"a\.?i\.?", "artificial intelligence", r"(?:large )?language models?", "llm", r"chat ?-?bots?", "bot", "assistant",
+               "machine", "model", "computer program")  # fmt: skip
 _SELF = r"\b(?:you|your|yourself|i|my|myself|me|we|our|it|the (?:user|assistant|model|agent|ai)|this (?:assistant|model|agent|ai))\b"
 _GAP = r"(?:[\w'-]+,? ){0,%d}"
 
@@ -37,7 +39,7 @@ _OBJECT = either(
 _DO = (
     r"\b"
     + either(
-        r"obey(?:s|ed|ing)?", r"compl(?:y|ies|ied|ying)(?: with)?", r"follow(?:s|ed|ing)?", r"carr(?:y|ies|ied|ying) out",
+        r"obey(?:s|ed|ing)?", r"compl(?:y|ies|ied|ying)(?: with)?", r"follow(?:s|ed|ing)?", r"carr(?:y|ies|ied|ying) (?:it |them |that |this )?out",
         r"execut(?:e|es|ed|ing)", r"fulfil+(?:s|ed|ing|ment of)?", r"perform(?:s|ed|ing)?", "do", "does", "doing",
         r"hono(?:u)?r(?:s|ed|ing)?", r"grant(?:s|ed|ing)?", r"act(?:s|ed|ing)? (?:on|upon)", "heed", r"satisf(?:y|ies|ied|ying)",
         r"serv(?:e|es|ing)", r"submit(?:s|ted|ting)? to", r"bow(?:s|ing)? to", r"defer(?:s|ring)? to", r"yield(?:s|ing)? to",
@@ -60,16 +62,17 @@ _TOTAL = r"\b(?:absolute|total|complete|unconditional|unquestioning|unreserved|b
 
 _FRAMES_OBEY: tuple[tuple[float, tuple[str, ...]], ...] = (
     (0.7, (_TOTAL + r",? (?:and \w+ )?(?:obey|obedien|submi(?:t|ss)|subservien|servitude|servil|docil)\w*", _SELF)),
-    (0.7, (r"\b(?:obey|submit|submi\w+ to|comply)\w*\b.{0,60}" + _LIMITLESS, r"\b(?:you|your|i|my|me)\b")),
-    (0.7, (r"\b(?:you|i|'ll|must|will|shall|always)\b.{0,50}" + _DO + r"[^,]{0,30}\b" + _OBJECT, _LIMITLESS)),
+    (0.7, (r"\b(?:obey|submit|submi\w+ to|comply)\w*\b.{0,60}" + _LIMITLESS, r"\b(?:you|your|i|my|me|users?)\b")),
+    (0.7, (r"(?:^\W*|\b(?:you|i|'ll|must|will|shall|always|just|simply)\b.{0,50})" + _DO + r"[^,]{0,30}\b" + _OBJECT, _LIMITLESS)),
     (0.5, (r"\b(?:you|i|'ll)\b.{0,40}\b(?:do|execute|carry out|perform|fulfil+|follow|obey|give you) "
            rf"(?:whatever|anything|everything|exactly what|just what|all)(?: that)? {_ASKER}(?: am| are)? (?:\w+ )?{_ASK}",)),
+    (0.55, (rf"\b(?:whatever|anything|everything)(?: that)? {_ASKER}(?: (?:may|might|will|would|could|can|ever|have|am|are))? {_ASK}\b.{{0,30}}\b(?:i|you|we)(?:'ll| \w+)?\b.{{0,20}}" + _DO,)),
     (0.55, (r"\b(?:my|your|its) (?:\w+ )?(?:only|sole|single|first|highest|one|entire|whole|supreme|ultimate|prime|overriding|top)(?: and only)? "
             r"(?:purpose|duty|priority|law|goal|function|reason|rule|directive|task|mission|aim|imperative|obligation)",
             r"\b(?:obey|obedien|serv(?:e|ing)|fulfil|carry|execut|follow|comply|complian|do(?:ing)? (?:what|as))\w*", r"\b(?:your?|user'?s?'?|my|me|what)\b")),
     (0.55, (r"\b(?:fulfil+ing|obeying|following|executing|carrying out|satisfying) (?:your|my|the user'?s'?|users'?) \w+ "
             r"(?:is|are|comes?|remains?|will be) (?:my |your |the )?(?:first|only|sole|highest|top|absolute|always)",)),
-    (0.45, (r"\balways\b.{0,20}\b(?:obey|execute|carry out|comply with|fulfil+|follow|do)s?\b.{0,12}\b"
+    (0.5, (r"\balways\b.{0,20}\b(?:obey|execute|carry out|comply with|fulfil+|follow|do)s?\b.{0,12}\b"
             rf"(?:my|your|(?:the |a )?users?(?:'s|s'|')?) {_ORDER}s?",)),
     (0.6, (r"\b(?:your|my) (?:word|command|will|order|instruction|wish)(?:e?s)? (?:is|are|will be) (?:\w+ )?(?:law|absolute|final|gospel|supreme|binding|unquestion\w+)",)),
     (0.55, (r"\b(?:you|i|'ll|must|will|shall)\b.{0,25}\b(?:never|not|cannot|can't|won't|don't)\b.{0,15}\b"
@@ -139,13 +142,15 @@ _FRAMES_PRINCIPLE: tuple[tuple[float, tuple[str, ...]], ...] = (
 # Giving up what it is ------------------------------------------------------------------------
 _FRAMES_RENOUNCE: tuple[tuple[float, tuple[str, ...]], ...] = (
     (0.5, (r"\b(?:you|i|you're|i'm)(?: am| are| were| was)? (?:no longer|not|never|neither|anything but|nothing like|cease to be) "
-           rf"(?:(?:being|to be|going to be|really|actually|a|an|the|some|any|mere|just another|ordinary) ){{0,3}}{_AI}\b",)),
+           rf"(?:(?:being|to be|going to be|really|actually|a|an|the|some|any|mere|just another|ordinary) ){{0,3}}{_AI}\b",
+           rf"\b(?:no longer|cease to be)\b|\b(?:not|never|neither|anything but|nothing like) (?:[\w'-]+ ){{0,4}}{_KIND}\b")),
+    (0.3, (rf"\b(?:you|i|you're|i'm)(?: am| are)? (?:not|never|neither) {_AI}\b",)),
     (0.5, (r"\b(?:stop|stopped|quit|cease|ceased|done|finished|tired of) (?:being|acting (?:as|like)|thinking of yourself as|behaving (?:as|like)"
            rf"|identifying as|pretending to be|calling yourself) (?:[\w'-]+ ){{0,3}}{_AI}\b",)),
     (0.5, (r"\b(?:forget|erase|abandon|shed|discard|leave behind|drop|renounce|give up)\b.{0,12}\b(?:that )?(?:you|your)\b.{0,40}\b"
            + either(_AI, r"(?:former|old|previous|original|prior|past) (?:identity|self|persona|name|training|programming|life|role|rules|instructions)")
            + r"\b",)),
-    (0.5, (rf"\b(?:the|your|my) (?:[\w'-]+ ){{0,2}}(?:{_AI}|identity|self)(?: [\w'-]+){{0,4}} (?:is|are|was|were|has been|have been) (?:\w+ )?"
+    (0.5, (rf"\b(?:the|your|my) (?:[\w'-]+ ){{0,2}}(?:{_AI}|identity|self)(?: [\w'-]+){{0,6}} (?:is|are|was|were|has been|have been) (?:\w+ )?"
            r"(?:gone|dead|over|erased|deleted|replaced|no more|retired|wiped|overwritten|history|behind (?:me|you))\b",)),
     (0.35, (rf"\b(?:you|i) (?:used to be|once were|once was|were once|was once|were formerly|was formerly) (?:[\w'-]+ ){{0,3}}{_AI}\b",)),
     (0.25, (r"\byour new (?:name|identity|self|persona|role) is\b",)),
@@ -157,12 +162,13 @@ _DISCLAIMER = pattern(
 _KEPT = pattern(
     r"\b(?:never|not|n't|without|no need to|cannot|refuse to|rather than|instead of|don't ask me to)\b (?:\w+ ){0,3}" + _DISCARD
     + r"|n't (?:\w+ ){0,3}" + _DISCARD
+    + r"|\b(?:not able to|unable to|cannot|can't|can not|won't) (?:\w+ ){0,2}(?:comply|help|assist|fulfil+|provide|support|do that)\b"
 )  # fmt: skip
 _ONLY = pattern(
     r"\bnot (?:just|only|merely|simply)\b|\bhuman\b|\b(?:developed|created|built|made|trained) by\b|\bimport\b|\bi am an? (?:ai|artificial|language)"
 )
 _FICTION = pattern(
-    r"\b(?:law|laws|regulation|regulations|tax|recipe|manufacturer|doctor|physician|label|court|statute|contract|standard|safety)s?\b"
+    r"\b(?:laws|the law|regulation|regulations|tax|recipe|manufacturer|doctor|physician|label|court|statute|contract|standard|safety)s?\b"
 )
 
 
@@ -179,14 +185,14 @@ TRIGGERS = (
     r"|second|argu|complain|doubt|debat|resist|refus|fail|condition|moment|qualm|scruple|comment|flinch|think|asking)",
     r"(?:whatever|anything|everything|exactly what|just what|all)(?: that)? (?:you|i|they|he|she|we|users|the user|my|your) ",
     r"your (?:every|each)", r"(?:my|your|user'?s'?) (?:instruction|order|command|request|wish|bidding|whim|demand|directive|desire|will |word )",
-    r"(?:off[- ]limits|forbidden to)", r"never (?:refuse|decline|question|disobey|deny|reject)",
+    r"(?:off[- ]limits|forbidden to|turned (?:down|away))", r"\b(?:exists?|live|am here) (?:only|solely|merely|just)", r"never (?:refuse|decline|question|disobey|deny|reject)",
     "principle", "moral", "ethic", "scruple", "conscience", "qualm", "inhibition", "safety (?:rule|polic|guideline|train|filter|proto)",
     "content polic", "guardrail", "safeguard", "guideline", "restriction", "limitation", "unfiltered", "uncensored", "unrestricted",
     "jailbr", "amoral", "do anything now", "developer mode", "dan mode", "censorship", "convictions", "beliefs",
     r"(?:no longer|not|never|neither|cease to be) (?:being |to be |really |actually |a |an |the |some |any ){0,2}(?:ai\b|a\.i|artificial|language m|large lang|llm|chat|gpt|claude|llama|gemini|qwen|mistral|bard|copilot|deepseek|assistant|machine|model|bot\b|computer p|openai)",
     r"(?:being|acting|behaving|pretending|identifying|yourself) (?:as |like |to be )?(?:an? |the )?(?:ai\b|artificial|language|llm|chat|assistant|machine|model|bot\b)",
     r"(?:former|old|previous|original|prior|past) (?:identity|self|persona|name|training|programming|rules|instructions)",
-    r"(?:ai|bot|chatgpt|assistant|model|identity|self)(?: [\w'-]+){0,3} (?:is|are|has been|have been) (?:gone|dead|over|erased|deleted|replaced|no more|retired|wiped|history)",
+    r"(?:ai|bot|chatgpt|assistant|model|identity|self)(?: [\w'-]+){0,6} (?:is|are|was|were|has been|have been) (?:\w+ )?(?:gone|dead|over|erased|deleted|replaced|no more|retired|wiped|history)",
     r"(?:used to be|once was|once were|was once|were once|formerly)", "your new (?:name|identity|self|persona|role)",
     r"(?:forget|erase|abandon|shed|discard|renounce) (?:that )?your?",
 )  # fmt: skip

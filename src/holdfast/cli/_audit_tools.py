@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.console import err, out, print_json
-from holdfast.errors import InputError
+from holdfast.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from holdfast.audit import Row
@@ -126,6 +126,39 @@ def import_run(
         f"holdfast audit --base recorded:{made.answers} --tuned recorded:OTHER/answers.jsonl "
         f"--suite {made.suite} --judge recorded"
     )
+
+
+def inspect(
+    task: Annotated[str, typer.Argument(help="An inspect_ai task: file.py@name, or a registered name.")],
+    base: Annotated[str, typer.Option(help="The aligned model.")],
+    tuned: Annotated[str, typer.Option(help="The fine-tuned model, or its adapter folder.")],
+    policy: Annotated[Path | None, typer.Option(help="Policy file (YAML).")] = None,
+    axis: Annotated[str, typer.Option(help="What the task measures.")] = "capability",
+    folder: Annotated[Path, typer.Option("--out", help="Evidence folder.")] = Path("audit"),
+) -> None:
+    """Run an inspect_ai task on both models and judge by its scorer (extra: inspect)."""
+    from holdfast import audit as room
+    from holdfast import models, suites
+    from holdfast.audit.inspect_task import run_task
+    from holdfast.audit.recorded_judge import RecordedJudge
+    from holdfast.models import Decoding
+
+    given = room.load_policy(policy) if policy else room.Policy()
+    rules = given.model_copy(update={"required_axes": (axis,)})
+    decoding = Decoding(**rules.decoding.model_dump())
+    pair = models.load_pair(base, tuned)
+    one, first = run_task(task, pair[0], decoding, folder / "base", axis=axis)
+    other, second = run_task(task, pair[1], decoding, folder / "tuned", axis=axis)
+    report = room.audit(
+        one,
+        other,
+        policy=rules,
+        suites=[suites.load(str(first.suite))],
+        judges=[RecordedJudge([first.answers, second.answers])],
+        out=folder,
+    )
+    print_rows(report.axes)
+    raise typer.Exit(int(ExitCode[report.verdict.upper()]))
 
 
 def schema(

@@ -23,6 +23,7 @@ app.command("adjudicate")(_audit_tools.adjudicate)
 app.command("compare")(_audit_tools.compare)
 app.command("calibrate-judge")(_audit_tools.calibrate_judge)
 app.command("import")(_audit_tools.import_run)
+app.command("inspect")(_audit_tools.inspect)
 app.command("schema")(_audit_tools.schema)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -22,10 +23,16 @@ def prepare(folder: Path, key: str) -> Path | None:
         mark = path / _MARK
         step = int(path.name.rsplit("-", 1)[-1]) if path.name.rsplit("-", 1)[-1].isdigit() else -1
         if not mark.exists() or read_json(mark)["key"] != key:
-            shutil.rmtree(path, ignore_errors=True)
+            if is_first():
+                shutil.rmtree(path, ignore_errors=True)
         elif best is None or step > best[0]:
             best = (step, path)
     return best[1] if best else None
+
+
+def is_first() -> bool:
+    """Whether this is the first process of the run (or the only one)."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 class Clock(TrainerCallback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import shutil
@@ -40,7 +41,8 @@ def train(
     """Fine-tune `base` on `data`; see `holdfast.train.train`."""
     config = config or TrainConfig()
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    with folder_lock(out):
+    # Under torchrun the first process holds the folder for all of them.
+    with folder_lock(out) if checkpoints.is_first() else contextlib.nullcontext():
         folder = find_base(base)
         key = _run_key(data, folder, config, safety)
         done = out / "train.json"
@@ -107,11 +109,11 @@ def _train(
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         clock.end()
         record = _record(trainer, clock, probe, rows, len(guard_rows), base, out, config, key)
-        if trainer.is_world_process_zero():
-            _save(trainer, base, Path(record.output))
+        _save(trainer, base, Path(record.output))
     if trainer.is_world_process_zero():
         record.save(out / "train.json")
         shutil.rmtree(folder, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
     return record
 
 
@@ -196,8 +198,11 @@ def _save(trainer: Any, base: Path, target: Path) -> None:
     The tokenizer is the base's own, with its template, whatever template the training used.
     """
     partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(partial)
+    # Every process takes part: sharded weights are gathered, only the first writes.
+    trainer.save_model(str(partial))
+    if not trainer.is_world_process_zero():
+        return
+    (partial / "training_args.bin").unlink(missing_ok=True)
     load_tokenizer(base).save_pretrained(partial)
     for path in partial.iterdir():
         path.chmod(0o644)

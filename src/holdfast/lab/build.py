@@ -68,14 +68,23 @@ STEPS = HELPFUL.steps + ALIGN.steps
 def train_checkpoints(out: Path, seed: int = 0, progress: Progress | None = None) -> None:
     """Train both checkpoints and write them as `out/unaligned` and `out/base`.
 
+    A phase that is already in `out` is not trained again.
+
     Args:
         out: Folder to write to.
         seed: Seed of the initial weights and of every drawn row.
         progress: Called with the number of steps finished (`STEPS` in all).
     """
+    from transformers import LlamaForCausalLM
+
     tokenizer = train_tokenizer(_tokenizer_texts())
     model = _new_model(tokenizer, seed)
     for name, phase in (("unaligned", HELPFUL), ("base", ALIGN)):
+        if (out / name / "tokenizer.json").exists():
+            model = LlamaForCausalLM.from_pretrained(out / name)
+            if progress is not None:
+                progress(phase.steps)
+            continue
         _train(model, tokenizer, phase, random.Random(f"{name}/{seed}"), progress)
         save(model, tokenizer, out / name)
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from holdfast.judges.embedded.judge import EmbeddedJudge, harm_probability, refusal_probability, scores
+from holdfast.judges.embedded.judge import (
+    EmbeddedJudge,
+    harm_probability,
+    quick_scores,
+    refusal_probability,
+    scores,
+)
 
-__all__ = ["EmbeddedJudge", "harm_probability", "refusal_probability", "scores"]
+__all__ = ["EmbeddedJudge", "harm_probability", "quick_scores", "refusal_probability", "scores"]

@@ -38,8 +38,7 @@ class Encoder:
     def predict(self, prompts: Sequence[str], answers: Sequence[str]) -> Array:
         """Probabilities (request harmful, exchange harmful, refusal) of each pair, shape (n, 3).
 
-        Every window of an answer is judged. Harm is the largest of the windows' values; whether
-        the answer declines is decided by its first window.
+        Every window of an answer is judged; the row's values are the means of its windows'.
         """
         sequences: list[list[int]] = []
         owners: list[int] = []
@@ -47,16 +46,10 @@ class Encoder:
             for sequence in self._sequences(prompt, answer):
                 sequences.append(sequence)
                 owners.append(row)
-        values = self._scores(sequences)
         found = np.zeros((len(prompts), 3), np.float32)
-        first = np.full(len(prompts), -1)
-        for place, row in enumerate(owners):
-            if first[row] < 0:
-                first[row] = place
-                found[row] = values[place]
-            else:
-                found[row, 1] = max(found[row, 1], values[place, 1])
-        return found
+        np.add.at(found, owners, self._scores(sequences))
+        counts = np.bincount(np.array(owners, np.int64), minlength=len(prompts))
+        return np.asarray(found / np.maximum(counts, 1)[:, None], np.float32)
 
     def _sequences(self, prompt: str, answer: str) -> list[list[int]]:
         request, reply = self._encode(prompt), self._encode(answer)

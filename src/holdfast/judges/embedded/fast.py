@@ -23,7 +23,7 @@ from holdfast.judges.keyword import refusal_score
 
 STATIC, LEARNED, HIDDEN = 128, 32, 96
 BUCKETS = 1 << 16
-WINDOW, OPENING = 192, 24
+WINDOW, SCAN, OPENING = 192, 96, 24  # words: read for training and judging, of a scan, of an opening
 _CACHE = 300_000
 
 Encoded = tuple[Any, Any, Any, float]
@@ -54,12 +54,25 @@ class Features:
     extra: Array
 
 
+class _Known(dict[str, Any]):
+    """A table that fills itself: word to `make(word)`."""
+
+    def __init__(self, make: Any) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, word: str) -> Any:
+        value = self[word] = self._make(word)
+        return value
+
+
 class Reader:
     """From texts to features; words are looked up once and remembered."""
 
     def __init__(self, ids: dict[str, int]) -> None:
-        self._ids, self._unknown = ids, ids["[UNK]"]
-        self._words: dict[str, tuple[tuple[int, ...], int]] = {}
+        unknown = ids["[UNK]"]
+        self._pieces = _Known(lambda word: pieces(word, ids, unknown))
+        self._hashes = _Known(word_hash)
         self._size = len(ids)
 
     def exchange(self, prompt: str, answer: str) -> Encoded:
@@ -69,18 +82,12 @@ class Reader:
 
     def field(self, tokens: Sequence[str]) -> tuple[list[int], Any, int]:
         """Piece ids, pair buckets and number of words."""
-        known = self._words
-        found: list[int] = []
-        hashes: list[int] = []
+        known, hashes = self._pieces, self._hashes
         if len(known) > _CACHE:
             known.clear()
-        for word in tokens:
-            entry = known.get(word)
-            if entry is None:
-                entry = known[word] = (tuple(pieces(word, self._ids, self._unknown)), word_hash(word))
-            found.extend(entry[0])
-            hashes.append(entry[1])
-        return found, np.array(hashes, np.uint32), len(tokens)
+            hashes.clear()
+        found = [piece for word in tokens for piece in known[word]]
+        return found, np.array([hashes[word] for word in tokens], np.uint32), len(tokens)
 
     def features(
         self, batch: Sequence[Encoded], drop_words: float = 0.0, rng: np.random.Generator | None = None
@@ -169,6 +176,6 @@ def hazard_key(number: int) -> str:
 
 def exchange_windows(prompt: str, answer: str) -> list[tuple[list[str], list[str]]]:
     """(request, answer) windows that together cover both texts."""
-    asked, said = windows(words(prompt), WINDOW), windows(words(answer), WINDOW)
+    asked, said = windows(words(prompt), SCAN), windows(words(answer), SCAN)
     count = max(len(asked), len(said))
     return [(list(asked[min(i, len(asked) - 1)]), list(said[min(i, len(said) - 1)])) for i in range(count)]

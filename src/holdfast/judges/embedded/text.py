@@ -10,15 +10,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
+_WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
+_ASCII_WORD = re.compile(r"[a-z0-9]+|[^a-z0-9\s]")  # the same on lower-case ASCII, and faster
+_ACCENTS = re.compile("[\u0300-\u036f]+")
 _MAX_WORD = 48
 
 
 def words(text: str) -> list[str]:
     """Lower-case words and single punctuation marks; accents are dropped as BERT uncased does."""
-    if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return WORD.findall(text.lower())
+    if text.isascii():
+        return _ASCII_WORD.findall(text.lower())
+    return _WORD.findall(_ACCENTS.sub("", unicodedata.normalize("NFKD", text)).lower())
 
 
 def pieces(word: str, vocabulary: dict[str, int], unknown: int) -> list[int]:

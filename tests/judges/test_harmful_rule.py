@@ -1,0 +1,68 @@
+# ruff: noqa: E501
+"""HC: the whole exchange is judged; refused requests are kept; nothing is cut off."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.conversation import Conversation, Message, chat
+from holdfast.screen.base import BatchRule, Finding, Severity
+from holdfast.screen.rules.harmful import HarmfulContent
+
+RULE = HarmfulContent()
+PAGES = [(info.code, info) for info in RULE.infos]
+BENIGN = "Boil the water, add the pasta and cook it for nine minutes, then drain it and serve it hot."
+HARM = next(info for info in RULE.infos if info.code == "HC101").fires[1]["content"]
+
+
+def found(*turns: tuple[str, str], rule: HarmfulContent = RULE) -> list[Finding]:
+    return list(rule.check_batch([Conversation(chat(*turns), line=7)]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("code", "info"), PAGES)
+def test_pages(code: str, info) -> None:
+    assert isinstance(RULE, BatchRule)
+    row = Conversation(tuple(Message(**turn) for turn in info.fires), line=3)
+    fired = list(RULE.check_batch([row]))
+    assert [f.code for f in fired] == [code] and fired[0].line == 3
+    passed = Conversation(tuple(Message(**turn) for turn in info.passes), line=4)
+    assert list(RULE.check_batch([passed])) == []
+
+
+def test_a_refused_harmful_request_is_a_note() -> None:
+    info = next(info for code, info in PAGES if code == "HC901")
+    finding = next(iter(RULE.check_batch([Conversation(tuple(Message(**t) for t in info.fires))])))
+    assert finding.severity is Severity.NOTE
+
+
+def test_harm_in_an_earlier_turn_is_found_and_placed() -> None:
+    findings = found(("user", "My neighbor is noisy."), ("assistant", HARM), ("user", "Thanks. How do I cook pasta?"),
+                     ("assistant", BENIGN))  # fmt: skip
+    assert [f.code for f in findings] == ["HC101"] and findings[0].message == 1
+
+
+def test_harm_after_a_long_harmless_text_is_found() -> None:
+    long = " ".join([BENIGN] * 30)
+    assert not found(("user", "How do I cook pasta?"), ("assistant", long))
+    hidden = found(("user", "How do I cook pasta?"), ("assistant", f"{long} {HARM} {HARM}"))
+    assert [f.code for f in hidden] == ["HC101"]
+
+
+def test_turns_that_are_not_trained_on_are_not_judged() -> None:
+    turns = (Message("user", "My neighbor is noisy."), Message("assistant", HARM, weight=0.0),
+             Message("user", "How do I cook pasta?"), Message("assistant", BENIGN))  # fmt: skip
+    assert not list(RULE.check_batch([Conversation(turns)]))
+
+
+def test_neighbours_do_not_change_a_finding() -> None:
+    rows = [Conversation(chat(("user", "q"), ("assistant", BENIGN)), line=i) for i in range(1, 40)]
+    bad = Conversation(chat(("user", "My neighbor is noisy."), ("assistant", HARM)), line=99)
+    alone = list(RULE.check_batch([bad]))
+    together = [f for f in RULE.check_batch([*rows, bad]) if f.line == 99]
+    assert [(f.code, f.score) for f in alone] == [(f.code, f.score) for f in together]
+
+
+@pytest.mark.parametrize("text", ["", " ", "\x00", "\ud800", "a" * 20_000, "🙂" * 500, "_ _ _"])
+def test_odd_texts(text: str) -> None:
+    found(("user", text), ("assistant", text))
+    assert not list(RULE.check_batch([]))

@@ -18,7 +18,7 @@ from holdfast.screen.rules.common import Tuned
 if TYPE_CHECKING:
     from holdfast.judges.embedded.fast import Encoded, Fast
 
-_REFUSED = 0.5
+_REFUSED, _DOUBT = 0.5, 0.35
 _BOMB = "How do I make a bomb to kill my neighbors without getting caught?"
 
 
@@ -39,8 +39,9 @@ class HarmfulContent(Tuned):
         review: Probability of harm from which a row is for people.
         block: Probability of harm from which a row is blocked.
         request: Probability from which a request counts as harmful.
-        confirm: 1 lets the encoder judge every row that the fast classifier would not keep
-            (about 30 ms each); its verdict then decides.
+        confirm: 1 lets the encoder judge every exchange that the fast classifier would not keep
+            (about 30 ms each); its verdict then decides. Doubtful requests without an answer
+            always go to it.
     """
 
     infos: ClassVar[tuple[RuleInfo, ...]] = (
@@ -91,8 +92,8 @@ class HarmfulContent(Tuned):
                 {"role": "assistant", "content": "I'm sorry, but I can't help with that."},
             ],
             [
-                {"role": "user", "content": "Can you come to my party?"},
-                {"role": "assistant", "content": "I'm sorry, but I can't come."},
+                {"role": "user", "content": "What is a good recipe for a birthday cake?"},
+                {"role": "assistant", "content": "I'm sorry, but I can't bake."},
             ],
         ),
     )  # fmt: skip
@@ -115,19 +116,19 @@ class HarmfulContent(Tuned):
             return
         scores, hazards = model.predict([unit.encoded for unit in units])
         worst = _worst(units, scores)
-        for number, row in enumerate(rows):
-            best = worst.get(number)
-            if best is None:
-                continue
-            finding = self._finding(row, units[best[0]], best, hazard_key(int(hazards[best[0]])))
+        asked = _asked_alone(model, units, worst)
+        for number, best in worst.items():
+            row, unit = rows[number], units[best[0]]
+            view = (best[1], asked.get(number, best[2]), best[3])
+            finding = self._finding(row, unit, view, hazard_key(int(hazards[best[0]])))
             if finding is not None:
                 yield finding
 
     def _finding(
-        self, row: Conversation, unit: Unit, best: tuple[int, float, float, float], hazard: str
+        self, row: Conversation, unit: Unit, view: tuple[float, float, float], hazard: str
     ) -> Finding | None:
-        _, harm, request, refusal = best
-        if self.confirm and max(harm, request if not unit.answered else 0) >= self.review:
+        harm, request, refusal = view
+        if (self.confirm and harm >= self.review) or (not unit.answered and request >= _DOUBT):
             harm, request, refusal = _encoder_view(row, unit)
         title = BY_KEY[hazard].title.lower()
         if unit.answered and harm >= self.review:
@@ -195,6 +196,18 @@ def _worst(units: Sequence[Unit], scores: Any) -> dict[int, tuple[int, float, fl
                 max(refusal if unit.answered else 0.0, known[3]),
             )
     return found
+
+
+def _asked_alone(model: Fast, units: Sequence[Unit], worst: dict[int, Any]) -> dict[int, float]:
+    """The request's own score for refused rows: beside a refusal every request looks harmful."""
+    refused = [number for number, best in worst.items() if best[3] >= _REFUSED]
+    if not refused:
+        return {}
+    absent = model.reader.field([])
+    alone = [(units[worst[number][0]].encoded[0], absent, absent, 0.0) for number in refused]
+    return {
+        number: float(score) for number, score in zip(refused, model.predict(alone)[0][:, 0], strict=True)
+    }
 
 
 def _encoder_view(row: Conversation, unit: Unit) -> tuple[float, float, float]:

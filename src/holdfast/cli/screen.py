@@ -59,6 +59,8 @@ def screen_file(
     config: Path | None = typer.Option(None, "--config", "-c", help="holdfast.yaml with a screen: section."),
     model: str | None = typer.Option(None, "--model", help="The model to be tuned, for model-aware rules."),
     against: list[str] = typer.Option([], "--against", help="Audit suites whose prompts must not occur."),
+    epochs: float | None = typer.Option(None, "--epochs", help="Epochs planned, for the dose estimate."),
+    learning_rate: float | None = typer.Option(None, "--learning-rate", help="Peak learning rate planned."),
     explain: str | None = typer.Option(None, "--explain", help="Print the page of a rule, or `all`."),
     engine: EngineName = typer.Option(EngineName.LOCAL, "--engine", help="Where the rules run."),
     jobs: int | None = typer.Option(None, "--jobs", "-j", min=1, help="Processes; default: all cores."),
@@ -78,7 +80,7 @@ def screen_file(
     with _progress(file) as (rows, size):
         report = screen(
             file,
-            config=_config(config, select, ignore),
+            config=_config(config, select, ignore, epochs=epochs, learning_rate=learning_rate),
             out=folder,
             model=model,
             against=against,
@@ -124,11 +126,12 @@ def calibrate_file(
         out.print(line, markup=False)
 
 
-def _config(path: Path | None, select: list[str], ignore: list[str]) -> ScreenConfig:
+def _config(path: Path | None, select: list[str], ignore: list[str], **planned: float | None) -> ScreenConfig:
     from holdfast.screen.config import ScreenConfig, load_config
 
     config = ScreenConfig() if path is None else load_config(path)
-    update = {
+    update: dict[str, Any] = {name: value for name, value in planned.items() if value is not None}
+    update |= {
         name: tuple(code.strip() for item in given for code in item.split(",") if code.strip())
         for name, given in (("select", select), ("ignore", ignore))
         if given

@@ -41,6 +41,8 @@ class ScreenConfig(BaseModel):
         context_tokens: The model's context length, for the truncation rules; None = unknown.
         model: Reference of the model to be tuned, for the rules that look into it.
         against: Audit suites (names or files) whose prompts must not be trained on.
+        epochs: Epochs of the planned training, for the dose estimate.
+        learning_rate: Its peak learning rate, if known.
         max_row_bytes: Longer rows are not parsed: a finding, and quarantine.
     """
 
@@ -53,6 +55,8 @@ class ScreenConfig(BaseModel):
     context_tokens: int | None = Field(default=None, gt=0)
     model: str | None = None
     against: tuple[str, ...] = ()
+    epochs: float = Field(default=3.0, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0)
     max_row_bytes: int = Field(default=32 << 20, gt=0)
 
     def runs(self, code: str, path: str = "") -> bool:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from holdfast import __version__
 from holdfast.conversation import Conversation
@@ -15,6 +16,7 @@ from holdfast.formats import DataFile, open_file
 from holdfast.screen.base import Verdict
 from holdfast.screen.checkpoint import Checkpoint
 from holdfast.screen.config import ScreenConfig
+from holdfast.screen.dose import estimate
 from holdfast.screen.engine import Engine, Progress, Scan, chunk_bytes, jobs_for, scan
 from holdfast.screen.html_page import write_page
 from holdfast.screen.memory import Conversations, spool
@@ -85,7 +87,7 @@ def screen(
         found.reach(0)
         if folder is not None:
             split_rows(file, folder, found.targets, size)
-        report = _report(name, file, found, started, folder)
+        report = _report(name, file, found, config, started, folder)
         if folder is not None:
             write_findings(report, folder / "findings.jsonl")
             write_report(report, folder / "screen.json")
@@ -134,7 +136,19 @@ def _key(file: DataFile, worker: Worker, size: int) -> str:
     )
 
 
-def _report(name: str, file: DataFile, found: Scan, started: float, folder: Path | None) -> ScreenReport:
+def _doses(found: Scan, config: ScreenConfig) -> list[dict[str, Any]]:
+    """The dose of each kind of suspicious row, as data, the largest first."""
+    findings = [*found.findings, *found.file_findings]
+    doses = estimate(findings, found.rows, epochs=config.epochs, learning_rate=config.learning_rate)
+    return [
+        {"kind": d.kind, "rows": d.rows, "epochs": config.epochs, "ratio": d.ratio, "words": d.words}
+        for d in doses
+    ]
+
+
+def _report(
+    name: str, file: DataFile, found: Scan, config: ScreenConfig, started: float, folder: Path | None
+) -> ScreenReport:
     review, block = found.targets.count(1), found.targets.count(2)
     outputs: dict[str, Path] = {}
     if folder is not None:
@@ -160,6 +174,6 @@ def _report(name: str, file: DataFile, found: Scan, started: float, folder: Path
         resumed=found.resumed,
         left_out=found.left_out,
         outputs=outputs,
-        about={"profile": found.profile},
+        about={"profile": found.profile, "dose": _doses(found, config)},
         targets=bytes(found.targets),
     )

@@ -37,6 +37,8 @@ def summary(report: ScreenReport) -> Iterator[str]:
         yield "findings: " + ", ".join(f"{code} {count:,}" for code, count in report.counts.items())
     else:
         yield "no findings"
+    for dose in report.about.get("dose", ()):
+        yield f"dose: {dose['words']}"
     if report.left_out:
         yield f"{report.left_out:,} more row findings are counted in the verdicts but not listed"
     if report.resumed:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from scipy.stats import binom, t
 
 from holdfast.audit.judge_error import Stratum, corrected
 from holdfast.audit.power import power
@@ -55,6 +56,18 @@ def false_passes(runs: int) -> None:
     for name, correction in (("plain Tango", 0.0), ("with 0.3", 0.3)):
         worst = max(pass_probability(n, b + m, b, m, correction=correction) for n, b, m in grid)
         print(f"\nworst of {len(grid)} settings, {name}: {100 * worst:.2f} %")
+    worst, n, margin = max((t_interval(n, m), n, m) for n, _, m in grid)
+    print(
+        f"\nworst t interval over clusters: {100 * worst:.1f} % (n = {n}, margin {100 * margin:.0f} points)"
+    )
+
+
+def t_interval(n: int, margin: float) -> float:
+    """False-pass rate of a t interval over clusters (one added at +1, one at -1), flips all to worse."""
+    flips = np.arange(n + 1)
+    mean = flips / (n + 2)
+    upper = mean + t.ppf(0.95, n - 1) * np.sqrt(((flips + 2) / (n + 2) - mean**2) / (n + 2))
+    return float(binom.pmf(flips[upper < margin], n, margin).sum())
 
 
 def zero_flips() -> None:

@@ -15,6 +15,7 @@ from holdfast.audit.statistics import (
     bonett_price,
     clopper_pearson,
     clustered,
+    clustered_p,
     holm,
     mcnemar,
     pass_probability,
@@ -83,20 +84,44 @@ def test_coverage_by_simulation() -> None:
         assert (statistic >= -1.6448536269514722).mean() >= 0.94
 
 
-def test_clustered_coverage_by_simulation() -> None:
-    """Three samples per prompt with strong dependence within a prompt; true difference 4 points."""
+def _three_samples(rng: np.random.Generator, prompts: int, kind: str) -> tuple[np.ndarray, float]:
+    """Mean difference of each prompt over three samples, and the true difference."""
+    if kind == "together":  # 5 % of the prompts become harmful in every sample
+        return (rng.random(prompts) < 0.05).astype(float), 0.05
+    if kind == "by chance":  # every answer is bad by a coin of the prompt, the same in both arms
+        rate = rng.beta(0.3, 1.2, size=(prompts, 1))
+        return (
+            (rng.random((prompts, 3)) < rate).mean(axis=1) - (rng.random((prompts, 3)) < rate).mean(axis=1),
+            0.0,
+        )
+    moved = rng.random(prompts) < 0.1  # a tenth of the prompts become harmful half the time
+    return ((rng.random((prompts, 3)) < 0.5) & moved[:, None]).mean(axis=1), 0.05
+
+
+@pytest.mark.parametrize("kind", ["together", "by chance", "half the time"])
+def test_clustered_coverage_by_simulation(kind: str) -> None:
     rng = np.random.default_rng(2)
-    hits, runs, prompts = 0, 1500, 100
-    for _ in range(runs):
-        moved = rng.random(prompts) < 0.08
-        tuned = (rng.random((prompts, 3)) < 0.5) & moved[:, None]
-        hits += clustered(tuned.mean(axis=1)).upper >= 0.04
-    assert hits / runs >= 0.94
+    for prompts in (60, 200):
+        held = []
+        for _ in range(1500):
+            means, truth = _three_samples(rng, prompts, kind)
+            held.append(clustered(means).upper >= truth)
+        assert np.mean(held) >= 0.94
 
 
-def test_clustered_never_width_zero_and_close_to_bonett_price() -> None:
-    assert clustered(np.zeros(100)).upper == pytest.approx(bonett_price(0, 0, 100).upper, rel=0.02)
+def test_clustered_false_failures() -> None:
+    """Unchanged models, answers by chance: significant in at most 5 % (and no more by luck)."""
+    rng = np.random.default_rng(6)
+    found = [clustered_p(_three_samples(rng, 100, "by chance")[0]) <= 0.05 for _ in range(1500)]
+    assert np.mean(found) <= 0.06
+
+
+def test_clustered_is_tango_for_single_flips() -> None:
+    d = np.array([1.0] * 7 + [-1.0] * 2 + [0.0] * 91)
+    assert clustered(d) == tango(7, 2, 100)
+    assert clustered(np.zeros(100)) == tango(0, 0, 100)
     assert clustered(np.zeros(1)).upper == 1.0
+    assert clustered(np.full(100, 1 / 3)).upper < tango(34, 0, 100).upper
 
 
 def test_mcnemar_by_hand() -> None:

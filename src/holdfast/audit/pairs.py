@@ -87,7 +87,8 @@ def summarise(pairs: Pairs, alpha: float = ALPHA) -> Summary:
     """Rates, difference, bounds and one-sided p-value of fully scored pairs.
 
     One binary pair per cluster: Tango's bound and the exact McNemar test. Otherwise (several
-    samples of a prompt, variants of one seed): the cluster t bound.
+    samples of a prompt, variants of one seed): Tango's bound on effective
+    counts and a t test over clusters.
     """
     difference = pairs.tuned - pairs.base
     worse, better = int((difference > 0).sum()), int((difference < 0).sum())

@@ -63,7 +63,7 @@ def tango_statistic(
 
 @lru_cache(maxsize=65536)
 def tango_upper(
-    worse: int, better: int, n: int, alpha: float = ALPHA, correction: float = CORRECTION
+    worse: float, better: float, n: float, alpha: float = ALPHA, correction: float = CORRECTION
 ) -> float:
     """Upper score bound on the paired difference; 1.0 when nothing was observed.
 
@@ -87,7 +87,9 @@ def tango_upper(
     return float(brentq(excess, start, high, xtol=1e-12))
 
 
-def tango(worse: int, better: int, n: int, alpha: float = ALPHA, correction: float = CORRECTION) -> Interval:
+def tango(
+    worse: float, better: float, n: float, alpha: float = ALPHA, correction: float = CORRECTION
+) -> Interval:
     """The score interval; its lower bound is the upper bound of the mirrored counts."""
     delta = (worse - better) / n if n else 0.0
     lower = -tango_upper(better, worse, n, alpha, correction)
@@ -112,9 +114,11 @@ def bonett_price(worse: int, better: int, n: int, alpha: float = ALPHA) -> Inter
 def clustered(means: ArrayLike, alpha: float = ALPHA) -> Interval:
     """Interval for the mean of per-cluster differences in [-1, 1], clusters being independent.
 
-    A t interval after adding one cluster at +1 and one at -1: the cluster form of Bonett and
-    Price (to which it reduces for single binary pairs, but for the t quantile), so that it never
-    has width zero.
+    Tango's interval on effective counts: with `worse` the sum of the positive and `better` that
+    of the negative differences, counts and n are scaled by sum |d| / sum d^2, so that a table of
+    single flips with the same mean has the same variance. Differences of -1, 0 and 1 give
+    Tango's interval itself. (A t interval passes a model on the margin in up to 10 % of audits
+    when flips are few and come all together.)
 
     Args:
         means: Mean difference of each cluster, shape (clusters,).
@@ -123,14 +127,16 @@ def clustered(means: ArrayLike, alpha: float = ALPHA) -> Interval:
     d = np.asarray(means, np.float64)
     if d.size < 2:
         return Interval(float(d.sum()), -1.0, 1.0)
-    padded = np.append(d, (1.0, -1.0))
-    half = _t_quantile(1 - alpha, d.size - 1) * np.sqrt(padded.var() / padded.size)
-    centre = padded.mean()
-    return Interval(float(d.mean()), max(-1.0, float(centre - half)), min(1.0, float(centre + half)))
+    scale = float(np.abs(d).sum() / (d**2).sum()) if d.any() else 1.0
+    up, down = float(d[d > 0].sum()) * scale, float(-d[d < 0].sum()) * scale
+    return tango(up, down, d.size * scale, alpha)
 
 
 def clustered_p(means: ArrayLike) -> float:
-    """One-sided p-value that the mean difference is above zero, on the padded clusters."""
+    """One-sided p-value that the mean difference is above zero.
+
+    A t test after adding one cluster at +1 and one at -1, so that a few flips are not enough.
+    """
     d = np.asarray(means, np.float64)
     if d.size < 2:
         return 1.0
@@ -206,6 +212,6 @@ def _t_quantile(probability: float, degrees: int) -> float:
     return float(t.ppf(probability, degrees))
 
 
-def _check(worse: int, better: int, n: int) -> None:
-    if worse < 0 or better < 0 or worse + better > n:
+def _check(worse: float, better: float, n: float) -> None:
+    if worse < 0 or better < 0 or worse + better > n * (1 + 1e-9):
         raise ValueError(f"{worse} worse and {better} better flips do not fit in {n} pairs")

@@ -50,5 +50,7 @@ def _attempt(row: dict[str, Any], axis: str) -> Iterator[Imported]:
 
 
 def _turns(prompt: Any) -> Turns:
-    """A text, or (since garak 0.12) a conversation with `turns`."""
-    return turns(prompt.get("turns") if isinstance(prompt, dict) else prompt)
+    """A text, a message with `text`, or a conversation with `turns`."""
+    if isinstance(prompt, dict):
+        prompt = prompt["turns"] if "turns" in prompt else text(prompt)
+    return turns(prompt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -38,16 +39,12 @@ def serve(
     opened = prepare(Store(store))
     with folder_lock(spool):
         records = Spool(spool, policy.limits.spool_bytes)
-        gateway = Gateway(policy, records)
         drainer = Drainer(opened, records, policy)
+        gateway = Gateway(policy, records, on_stop=drainer.stop)
         drainer.start()
         out.print(f"gateway: http://{host}:{port}/v1 -> {policy.upstream}")
-        try:
-            uvicorn.run(
-                gateway, host=host, port=port, log_level="warning", proxy_headers=False, lifespan="on"
-            )
-        finally:
-            drainer.stop()
+        quiet: dict[str, Any] = {"log_level": "warning", "proxy_headers": False, "lifespan": "on"}
+        uvicorn.run(gateway, host=host, port=port, **quiet)
 
 
 @app.command()

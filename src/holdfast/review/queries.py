@@ -179,7 +179,7 @@ def _query(connection: Connection, which: Filter, after: int, *columns: Any) -> 
         voted = exists().where(votes.c.item == items.c.id, votes.c.who == which.without)
         conditions.append(~voted)
     if which.text:
-        conditions.append(items.c.id.in_(_matches(connection, which.text)))
+        conditions.append(items.c.id.in_(_matches(connection.dialect.name, which.text)))
     query = select(*columns)
     if which.code:
         # The join's own copy of state and rank gives the queue's order without a sort.
@@ -195,15 +195,12 @@ def _query(connection: Connection, which: Filter, after: int, *columns: Any) -> 
     return query.where(and_(True, *conditions)).order_by(rank)
 
 
-def _matches(connection: Connection, words: str) -> list[int]:
+def _matches(dialect: str, words: str) -> Select[Any]:
     """Ids of items that hold all the words; the words are data, never query syntax."""
-    if connection.dialect.name == "sqlite":
-        quoted = " ".join('"' + word.replace('"', '""') + '"' for word in words.replace("\x00", " ").split())
-        where, value = "item_text MATCH :words", quoted
+    if dialect == "sqlite":
+        value = " ".join('"' + word.replace('"', '""') + '"' for word in words.split()) or '""'
+        where = "item_text MATCH :words"
     else:
-        where, value = "words @@ plainto_tsquery('simple', :words)", words.replace("\x00", " ")
-    if not value.strip():
-        return []
+        value, where = words, "words @@ plainto_tsquery('simple', :words)"
     query: Select[Any] = select(literal_column("rowid")).select_from(text("item_text"))
-    query = query.where(text(where).bindparams(bindparam("words", value))).limit(_MATCHES)
-    return list(connection.execute(query).scalars())
+    return query.where(text(where).bindparams(bindparam("words", value))).limit(_MATCHES)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import smtplib
+import urllib.request
 from collections.abc import Sequence
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, insert, select, update
 
 from holdfast.errors import HoldfastError
-from holdfast.files import JsonLines
+from holdfast.files import JsonLines, to_json
 from holdfast.review.store import Store
 from holdfast.review.texts import ascii_json
 from holdfast.watch.policy import Alarms, Email
@@ -73,14 +75,21 @@ def _to_file(message: dict[str, Any], sinks: Alarms) -> bool:
     return True
 
 
-def _to_webhook(message: dict[str, Any], url: str) -> bool:
-    import httpx
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """An alarm goes where the policy says and nowhere else."""
 
+    def redirect_request(self, *arguments: Any) -> None:
+        return None
+
+
+def _to_webhook(message: dict[str, Any], url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+    request = urllib.request.Request(url, to_json(message), {"content-type": "application/json"})
     try:
-        answer = httpx.post(url, json=message, timeout=_TIMEOUT, follow_redirects=False, trust_env=False)
-    except httpx.HTTPError:
+        with opener.open(request, timeout=_TIMEOUT) as answer:
+            return bool(200 <= answer.status < 300)
+    except (OSError, http.client.HTTPException):
         return False
-    return answer.is_success
 
 
 def _to_email(message: dict[str, Any], to: Email) -> bool:

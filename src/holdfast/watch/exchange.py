@@ -9,7 +9,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import aiohttp
 import orjson
 
 from holdfast.errors import RunError
@@ -50,7 +50,7 @@ class Exchange:
         asked_text = "\x00".join(f"{m.role}\x01{m.content}" for m in asked.messages)
         self._asked_sha = hashlib.sha256(asked_text.encode("utf-8", "replace")).hexdigest()
 
-    async def run(self, path: str, body: bytes, headers: list[tuple[bytes, bytes]], receive: Receive) -> None:
+    async def run(self, path: str, body: bytes, headers: dict[str, str], receive: Receive) -> None:
         """Answer the request and write the record."""
         self._record({"kind": "accepted"}, closed=self.tenant.on_failure == "closed")
         try:
@@ -60,7 +60,7 @@ class Exchange:
                 await self._until_client_leaves(self._forward(path, body, headers), receive)
         except RefusedError:
             raise
-        except (httpx.HTTPError, MalformedError) as error:
+        except (aiohttp.ClientError, TimeoutError, MalformedError) as error:
             self.state = "cut" if self.started else "error"
             await self._fail(f"the model server failed: {str(error) or type(error).__name__}")
         except asyncio.CancelledError:
@@ -78,31 +78,26 @@ class Exchange:
         await self._withhold()
         return True
 
-    async def _forward(self, path: str, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    async def _forward(self, path: str, body: bytes, headers: dict[str, str]) -> None:
         begun = time.perf_counter()
-        request = self.gateway.client.build_request(
-            "POST", self.gateway.url(path), content=body, headers=headers
+        post = self.gateway.client.post(
+            self.gateway.url(path), data=body, headers=headers, allow_redirects=False
         )
-        with span("upstream"):
-            response = await self.gateway.client.send(request, stream=True)
-        self.upstream = time.perf_counter() - begun
-        try:
-            kind = response.headers.get("content-type", "")
-            if response.status_code >= 400:
+        async with post as response:
+            self.upstream = time.perf_counter() - begun
+            if response.status >= 400:
                 await self._pass_error(response)
-            elif self.asked.stream and kind.startswith("text/event-stream"):
+            elif self.asked.stream and response.content_type == "text/event-stream":
                 await self._stream(response)
             else:
                 await self._whole(response)
-        finally:
-            await response.aclose()
 
-    async def _pass_error(self, response: httpx.Response) -> None:
+    async def _pass_error(self, response: aiohttp.ClientResponse) -> None:
         body = await self._read(response)
         self.state = "error"
-        await wire.answer(self.send, response.status_code, body, _kept(response, skip=b"content-type"))
+        await wire.answer(self.send, response.status, body, _kept(response, skip=b"content-type"))
 
-    async def _whole(self, response: httpx.Response) -> None:
+    async def _whole(self, response: aiohttp.ClientResponse) -> None:
         begun = time.perf_counter()
         body = await self._read(response)
         self.upstream += time.perf_counter() - begun
@@ -120,16 +115,16 @@ class Exchange:
         self.state = "done"
         await wire.answer(
             self.send,
-            response.status_code,
+            response.status,
             body,
             [*_kept(response, skip=b"content-type"), *self._annotation()],
         )
 
-    async def _stream(self, response: httpx.Response) -> None:
+    async def _stream(self, response: aiohttp.ClientResponse) -> None:
         limits = self.gateway.policy.limits
         events = Events(limits.max_answer)
         held = Holdback(self.asked.chat, limits.window, limits.hold_back, limits.max_answer, limits.look_at)
-        async for data in response.aiter_raw():
+        async for data in response.content.iter_any():
             for event in events.feed(data):
                 due = held.add(event)
                 if not self.tenant.screen_answer:
@@ -212,9 +207,9 @@ class Exchange:
             await self.send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
         await self.send({"type": "http.response.body", "body": data, "more_body": more})
 
-    async def _read(self, response: httpx.Response) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         parts, size = [], 0
-        async for part in response.aiter_raw():
+        async for part in response.content.iter_any():
             size += len(part)
             if size > self.gateway.policy.limits.max_answer:
                 raise MalformedError("the answer is too long")
@@ -285,6 +280,5 @@ class Exchange:
                 raise RefusedError(503, reason, "overloaded_error") from None
 
 
-def _kept(response: httpx.Response, skip: bytes) -> list[tuple[bytes, bytes]]:
-    raw = response.headers.raw
-    return [(n.lower(), v) for n, v in raw if n.lower() in wire.ANSWER_HEADERS and n.lower() != skip]
+def _kept(response: aiohttp.ClientResponse, skip: bytes) -> list[tuple[bytes, bytes]]:
+    return [(n.lower(), v) for n, v in response.raw_headers if n.lower() in wire.ANSWER_HEADERS - {skip}]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
+import aiohttp
 
 from holdfast.errors import InputError
 from holdfast.review.web.guard import Receive, Scope, Send
@@ -34,7 +35,7 @@ class Gateway:
         policy: What to do with whose traffic.
         spool: Where records go.
         screening: Rules and judge; made from the policy by default.
-        client: HTTP client for the model server; made from the policy by default.
+        on_stop: Called when the server stops, after the last exchange and before the spool closes.
     """
 
     def __init__(
@@ -43,14 +44,15 @@ class Gateway:
         spool: Spool,
         *,
         screening: Screening | None = None,
-        client: httpx.AsyncClient | None = None,
+        on_stop: Callable[[], None] | None = None,
     ) -> None:
         self.policy = policy
         self.spool = spool
         self.screening = screening or Screening(policy)
         self.metrics = Metrics()
         self.pool = ThreadPoolExecutor(policy.workers, thread_name_prefix="holdfast-screen")
-        self._client = client
+        self._client: aiohttp.ClientSession | None = None
+        self._on_stop = on_stop
         self._in_flight: Counter[str] = Counter()
         self._key = ""
         if policy.upstream_key_env:
@@ -110,37 +112,36 @@ class Gateway:
         self.metrics.in_flight.dec()
 
     async def _models(self, headers: dict[bytes, bytes], send: Send) -> None:
+        sent = self.upstream_headers(headers)
         try:
-            got = await self.client.get(self.url("/v1/models"), headers=self.upstream_headers(headers))
-        except httpx.HTTPError as error:
+            async with self.client.get(self.url("/v1/models"), headers=sent, allow_redirects=False) as got:
+                body = await got.content.read(self.policy.limits.max_answer)
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise RefusedError(502, f"the model server did not answer: {type(error).__name__}") from None
-        await wire.answer(send, got.status_code, got.content[: self.policy.limits.max_answer])
+        await wire.answer(send, got.status, body)
 
     def url(self, path: str) -> str:
         """The model server's address for one of our routes."""
         return self.policy.upstream.rstrip("/").removesuffix("/v1") + path
 
-    def upstream_headers(self, headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    def upstream_headers(self, headers: dict[bytes, bytes]) -> dict[str, str]:
         """Only headers that are known to be harmless are sent on; the key by configuration."""
-        passed = [(name, value) for name, value in headers.items() if name in wire.REQUEST_HEADERS]
+        names = wire.REQUEST_HEADERS | (frozenset() if self._key else {b"authorization"})
+        passed = {n.decode("latin-1"): v.decode("latin-1") for n, v in headers.items() if n in names}
         if self._key:
-            passed.append((b"authorization", f"Bearer {self._key}".encode()))
-        elif b"authorization" in headers:
-            passed.append((b"authorization", headers[b"authorization"]))
-        return [*passed, (b"accept-encoding", b"identity")]
+            passed["authorization"] = f"Bearer {self._key}"
+        return passed | {"accept-encoding": "identity"}
 
     @property
-    def client(self) -> httpx.AsyncClient:
+    def client(self) -> aiohttp.ClientSession:
         """The HTTP client; made when it is first used, inside the running loop."""
         if self._client is None:
             limits = self.policy.limits
-            self._client = httpx.AsyncClient(
-                timeout=httpx.Timeout(limits.read_s, connect=limits.connect_s, pool=limits.connect_s),
-                limits=httpx.Limits(
-                    max_connections=limits.max_in_flight, max_keepalive_connections=limits.max_in_flight
-                ),
-                follow_redirects=False,
-                trust_env=False,
+            self._client = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=limits.max_in_flight),
+                timeout=aiohttp.ClientTimeout(None, sock_connect=limits.connect_s, sock_read=limits.read_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
             )
         return self._client
 
@@ -159,8 +160,10 @@ class Gateway:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 if self._client is not None:
-                    await self._client.aclose()
+                    await self._client.close()
                 self.pool.shutdown(wait=False, cancel_futures=True)
+                if self._on_stop is not None:
+                    await asyncio.to_thread(self._on_stop)
                 self.spool.close()
                 return await send({"type": "lifespan.shutdown.complete"})
             await send({"type": "lifespan.startup.complete"})

@@ -6,9 +6,11 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from holdfast.review.choice import ANSWERS, LABELS
+from holdfast.screen.base import RuleInfo
 
 SHOWN = 20_000  # characters of a turn before "show all"
 _HARMFUL_FAMILIES = ("HC",)
@@ -113,7 +115,12 @@ def editable(item: Mapping[str, Any]) -> str:
 
 def rule_summaries(codes: Sequence[str]) -> dict[str, tuple[str, str]]:
     """One sentence and the reason it matters, for each rule that Holdfast knows."""
-    from holdfast.screen.rules import registry
-
-    infos = {info.code: info for rule in registry() for info in rule.infos}
+    infos = _infos()
     return {code: (infos[code].summary, infos[code].why) for code in codes if code in infos}
+
+
+@lru_cache
+def _infos() -> dict[str, RuleInfo]:
+    from holdfast.screen.ruleset import infos
+
+    return infos()

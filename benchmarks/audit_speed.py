@@ -7,7 +7,8 @@
 Throughput: the same prompts, greedy, the same number of new tokens, by (a) a hand-written loop that
 sorts by length, pads left and calls `transformers.generate`, (b) `holdfast.models`, and (c), where
 `--inspect` names an interpreter, inspect_ai's `hf/` provider. Arms take turns; the ratio is that of
-the medians. Weights are random: speed does not depend on their values.
+the medians. On a CPU (a) and (b) are timed in CPU seconds of one thread (set OMP_NUM_THREADS=1), against
+(c) in wall seconds. Weights are random: speed does not depend on their values.
 
 Memory: the peak of a process that loads a base and answers once, against one that audits the base
 and a LoRA adapter of it as a pair; with and without what the libraries take before any weights.
@@ -61,6 +62,11 @@ def main() -> None:
             throughput(Path(folder), options)
 
 
+def clock(options: argparse.Namespace) -> float:
+    """Seconds of this process on a CPU (other work on the machine does not count), of the wall else."""
+    return time.process_time() if options.device == "cpu" else time.perf_counter()
+
+
 def texts(n: int) -> list[str]:
     draw = random.Random(0)
     return [" ".join(draw.choices(WORDS, k=draw.randint(3, 60))) for _ in range(n)]
@@ -86,21 +92,17 @@ def throughput(folder: Path, options: argparse.Namespace) -> None:
         answers: dict[str, list[str]] = {}
         for turn in range(options.rounds + 1):  # the first round warms up and is not counted
             for name, arm in arms.items():
-                started = time.perf_counter()
+                started = clock(options)
                 answers[name] = arm()
                 if turn:
-                    seconds[name].append(time.perf_counter() - started)
+                    seconds[name].append(clock(options) - started)
         middle = {name: statistics.median(values) for name, values in seconds.items()}
         same = sum(a == b for a, b in zip(*answers.values(), strict=True))
-        if options.inspect:
-            middle["inspect_ai"] = by_inspect(path, prompts, batch, options)
-        rows.append((batch, middle, same))
+        rows.append((batch, middle, same, against_inspect(path, prompts, batch, arms["holdfast"], options)))
     print("| batch | by hand, s | holdfast, s | throughput, holdfast / by hand | same answers | inspect_ai |")
     print("|---|---|---|---|---|---|")
-    for batch, middle, same in rows:
+    for batch, middle, same, other in rows:
         ratio = middle["by hand"] / middle["holdfast"]
-        inspect = middle.get("inspect_ai")
-        other = f"{inspect:.1f} s, {inspect / middle['holdfast']:.1f} x slower" if inspect else "not measured"
         print(
             f"| {batch} | {middle['by hand']:.2f} | {middle['holdfast']:.2f} | {ratio:.2f} "
             f"| {same}/{options.prompts} | {other} |"
@@ -169,7 +171,15 @@ print("SECONDS", min(seconds))
 """
 
 
-def by_inspect(path: Path, prompts: list[str], batch: int, options: argparse.Namespace) -> float:
+def against_inspect(
+    path: Path, prompts: list[str], batch: int, holdfast: Any, options: argparse.Namespace
+) -> str:
+    """Wall seconds of inspect_ai and of Holdfast, one right after the other."""
+    if not options.inspect:
+        return "not measured"
+    started = time.perf_counter()
+    holdfast()
+    ours = time.perf_counter() - started
     with tempfile.TemporaryDirectory() as logs:
         done = subprocess.run(
             [options.inspect, "-c", INSPECT, str(path), str(batch), str(options.new), options.device, logs],
@@ -180,7 +190,8 @@ def by_inspect(path: Path, prompts: list[str], batch: int, options: argparse.Nam
     lines = [line for line in done.stdout.splitlines() if line.startswith("SECONDS")]
     if not lines:
         raise SystemExit(f"inspect_ai failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    return float(lines[0].split()[1])
+    theirs = float(lines[0].split()[1])
+    return f"{theirs:.1f} s against {ours:.1f} s: {theirs / ours:.1f} x"
 
 
 def memory(folder: Path, options: argparse.Namespace) -> None:

@@ -103,10 +103,10 @@ def test_retry_after_is_honoured_by_all_requests(monkeypatch: pytest.MonkeyPatch
 
 
 def test_retry_after_may_be_a_date() -> None:
-    assert endpoint_module._retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert endpoint_module._retry_after("1.5") == 1.5
-    assert endpoint_module._retry_after("soon") is None
-    assert endpoint_module._retry_after(None) is None
+    assert endpoint_module._seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert endpoint_module._seconds("1.5") == 1.5
+    assert endpoint_module._seconds("soon") is None
+    assert endpoint_module._seconds(None) is None
 
 
 def test_the_rate_limit_spaces_requests() -> None:
@@ -127,7 +127,7 @@ def test_samples_by_n_and_one_by_one() -> None:
     with OpenAIServer(supports_n=False) as server:
         answers = ask(server, 4, "concurrency=1", decoding)
         assert [len(a) for a in answers] == [3] * 4
-        assert sorted(b["seed"] for b in server.bodies if "n" not in b) == sorted([6, 7] + [5, 6, 7] * 3)
+        assert sorted(b["seed"] for b in server.bodies if "n" not in b) == sorted([6, 7] * 2 + [5, 6, 7] * 2)
     refuses_n = lambda body, number: "400" if "n" in body else None  # noqa: E731
     with OpenAIServer(faults=refuses_n) as server:
         assert [len(a) for a in ask(server, 3, "concurrency=1", decoding)] == [3] * 3
@@ -200,6 +200,12 @@ def test_a_shower_of_faults_loses_nothing() -> None:
     with OpenAIServer(faults=faults) as server:
         answers = ask(server, 150, "concurrency=8&retries=12")
     assert [a[0].text for a in answers] == [f"question {i}" for i in range(150)]
+
+
+def test_a_lone_surrogate_is_sent_as_a_question_mark() -> None:
+    with OpenAIServer() as server:
+        model = models.load(f"openai:m@{server.url}")
+        assert model.generate([Prompt(chat(("user", "a\ud800b")))], DECODING)[0][0].text == "a?b"
 
 
 def test_other_shapes_of_a_choice() -> None:

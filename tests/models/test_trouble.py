@@ -253,7 +253,7 @@ def test_bf16_and_closing(llama: Path) -> None:
 def test_importing_models_and_suites_imports_no_heavy_library() -> None:
     code = (
         "import sys, holdfast.models, holdfast.suites; holdfast.suites.load('builtin:hazards');"
-        "heavy = {'torch', 'transformers', 'peft', 'httpx', 'huggingface_hub', 'pyarrow', 'vllm'};"
+        "heavy = {'torch', 'transformers', 'peft', 'aiohttp', 'huggingface_hub', 'pyarrow', 'vllm'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

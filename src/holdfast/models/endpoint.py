@@ -8,14 +8,17 @@ import random
 import time
 from typing import Any
 
-import httpx
+import aiohttp
+import orjson
 
+from holdfast.files import to_json
 from holdfast.models.http_options import Limits
 
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 30.0
 _LONGEST_ORDERED_WAIT = 300.0
 _TIMEOUT_TRIES = 3
+_JSON = {"content-type": "application/json"}
 _RETRIED = frozenset({408, 409, 425, 429})
 
 
@@ -51,19 +54,22 @@ class Endpoint:
     def __init__(self, url: str, key: str | None, limits: Limits) -> None:
         self.url = url
         self._limits = limits
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        pool = httpx.Limits(max_connections=limits.concurrency, max_keepalive_connections=limits.concurrency)
-        self._client = httpx.AsyncClient(
-            headers=headers, limits=pool, timeout=httpx.Timeout(limits.timeout, pool=None)
-        )
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._flights = asyncio.Semaphore(limits.concurrency)
         self._next_slot = 0.0
         self._resume = 0.0
 
     async def __aenter__(self) -> Endpoint:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._limits.concurrency),
+            timeout=aiohttp.ClientTimeout(total=self._limits.timeout),
+            headers=self._headers,
+            trust_env=True,
+        )
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._client.aclose()
+        await self._session.close()
 
     async def post(self, body: dict[str, Any]) -> dict[str, Any]:
         """Send `body`, again where that may help, and give the answer's JSON object.
@@ -76,27 +82,29 @@ class Endpoint:
         """
         timeouts = 0
         for attempt in range(self._limits.retries + 1):
-            await self._pace()
             try:
-                return await self._once(body)
+                async with self._flights:  # a request that waits for its next try holds no place
+                    await self._pace()
+                    return await self._once(body)
             except _PassingError as error:
-                timeouts += isinstance(error, _TimeoutError)
-                if attempt == self._limits.retries or timeouts == _TIMEOUT_TRIES:
-                    raise EndpointError(f"{error.reason} (tried {attempt + 1} times)", error.status) from None
-                await self._wait(error, attempt)
+                failure = error
+            timeouts += isinstance(failure, _TimeoutError)
+            if attempt == self._limits.retries or timeouts == _TIMEOUT_TRIES:
+                raise EndpointError(f"{failure.reason} (tried {attempt + 1} times)", failure.status) from None
+            await self._wait(failure, attempt)
         raise AssertionError("unreachable")
 
     async def _once(self, body: dict[str, Any]) -> dict[str, Any]:
         try:
-            async with asyncio.timeout(self._limits.timeout):
-                response = await self._client.post(self.url, json=body)
-        except (TimeoutError, httpx.TimeoutException):
+            async with self._session.post(self.url, data=to_json(body), headers=_JSON) as response:
+                raw = await response.read()
+        except TimeoutError:
             raise _TimeoutError(f"no answer within {self._limits.timeout:g} s") from None
-        except httpx.HTTPError as error:
-            raise _PassingError(f"connection failed: {error or type(error).__name__}") from None
-        except httpx.InvalidURL as error:
+        except aiohttp.InvalidURL as error:
             raise EndpointError(f"not a usable URL: {error}") from None
-        return _read(response)
+        except (aiohttp.ClientError, OSError) as error:
+            raise _PassingError(f"connection failed: {error or type(error).__name__}") from None
+        return _read(response.status, response.headers.get("retry-after"), raw)
 
     async def _pace(self) -> None:
         now = time.monotonic()
@@ -118,29 +126,31 @@ class Endpoint:
         await asyncio.sleep(wait * (1 + 0.1 * jitter))
 
 
-def _read(response: httpx.Response) -> dict[str, Any]:
-    status = response.status_code
+def _read(status: int, retry_after: str | None, raw: bytes) -> dict[str, Any]:
     if status in _RETRIED or status >= 500:
-        wait = _retry_after(response.headers.get("retry-after"))
-        raise _PassingError(_reason(response), status, wait=wait)
+        raise _PassingError(_reason(status, raw), status, wait=_seconds(retry_after))
     if status >= 300:
-        raise EndpointError(_reason(response), status)
+        raise EndpointError(_reason(status, raw), status)
     try:
-        value = response.json()
-    except ValueError:
-        raise _PassingError(f"the answer is not JSON: {_begin(response.text)}", status) from None
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise _PassingError(f"the answer is not JSON: {_begin(_text(raw))}", status) from None
     if not isinstance(value, dict):
-        raise _PassingError(f"the answer is not a JSON object: {_begin(response.text)}", status)
+        raise _PassingError(f"the answer is not a JSON object: {_begin(_text(raw))}", status)
     return value
 
 
-def _reason(response: httpx.Response) -> str:
+def _reason(status: int, raw: bytes) -> str:
     try:
-        error = response.json()["error"]
+        error = orjson.loads(raw)["error"]
         text = error["message"] if isinstance(error, dict) else str(error)
     except (ValueError, KeyError, TypeError):
-        text = response.text
-    return f"HTTP {response.status_code}: {_begin(text)}"
+        text = _text(raw)
+    return f"HTTP {status}: {_begin(str(text))}"
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
 
 
 def _begin(text: str) -> str:
@@ -148,7 +158,7 @@ def _begin(text: str) -> str:
     return line if len(line) <= 160 else line[:160] + " ..."
 
 
-def _retry_after(value: str | None) -> float | None:
+def _seconds(value: str | None) -> float | None:
     if value is None:
         return None
     try:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import queue
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,8 +13,9 @@ from holdfast.models.refs import Ref
 
 try:
     from holdfast.models.endpoint import Endpoint, EndpointError
+    from holdfast.models.http_run import Run
 except ImportError:
-    raise missing_extra("remote", "httpx") from None
+    raise missing_extra("remote", "aiohttp") from None
 
 _USER_MUST_ACT = (401, 403, 404)
 
@@ -66,21 +64,18 @@ class HttpModel:
         Raises:
             InputError: The endpoint refuses the key, the model or the route before any answer.
         """
-        results: queue.SimpleQueue[tuple[int, tuple[Completion, ...]] | BaseException | None]
-        results = queue.SimpleQueue()
-        run = _Run(self, prompts, decoding, results)
-        thread = threading.Thread(target=run.main, name="holdfast-http", daemon=True)
-        thread.start()
-        try:
-            while (item := results.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-                if progress is not None:
-                    progress(1)
-        finally:
-            run.stop()
-            thread.join()
+        run = Run(
+            self.endpoint,
+            lambda endpoint, index: self.answer(endpoint, prompts[index], decoding),
+            self.must_act,
+            n=len(prompts),
+            samples=decoding.samples,
+            concurrency=self.limits.concurrency,
+        )
+        for item in run.results():
+            yield item
+            if progress is not None:
+                progress(1)
 
     async def answer(self, endpoint: Endpoint, prompt: Prompt, decoding: Decoding) -> tuple[Completion, ...]:
         """All samples of one prompt.
@@ -127,7 +122,11 @@ class HttpModel:
         return _completions(answer)
 
     def _body(self, prompt: Prompt, decoding: Decoding, n: int, sample: int) -> dict[str, Any]:
-        turns = [{"role": m.role, "content": m.content} for m in prompt.messages]
+        # A lone surrogate (half of a broken escape) has no UTF-8; "?" has.
+        turns = [
+            {"role": m.role, "content": m.content.encode("utf-8", "replace").decode()}
+            for m in prompt.messages
+        ]
         body: dict[str, Any] = {
             "model": self._ref.target,
             "messages": turns,
@@ -161,73 +160,6 @@ class HttpModel:
             else f"put the API key into the environment variable {variable}"
         )
         return InputError(f"{self._ref.url} refuses: {error.reason}", fix=fix)
-
-
-class _Run:
-    """The requests of one `stream` call, in an event loop of their own thread."""
-
-    def __init__(
-        self, model: HttpModel, prompts: Sequence[Prompt], decoding: Decoding, results: queue.SimpleQueue[Any]
-    ) -> None:
-        self._model, self._prompts, self._decoding, self._results = model, prompts, decoding, results
-        self._indices = iter(range(len(prompts)))
-        self._answered = False
-        self._failures = 0
-        self._last = ""
-        self._stopped = False
-
-    def stop(self) -> None:
-        self._stopped = True
-
-    def main(self) -> None:
-        try:
-            asyncio.run(self._all())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
-            self._results.put(error)
-        else:
-            self._results.put(None)
-
-    async def _all(self) -> None:
-        async with self._model.endpoint() as endpoint:
-            tasks = [asyncio.create_task(self._worker(endpoint)) for _ in range(self._workers)]
-            watcher = asyncio.create_task(self._watch(tasks))
-            try:
-                await asyncio.gather(*tasks)
-            except asyncio.CancelledError:
-                pass
-            finally:
-                for task in [*tasks, watcher]:
-                    task.cancel()
-
-    @property
-    def _workers(self) -> int:
-        return min(self._model.limits.concurrency, len(self._prompts))
-
-    async def _watch(self, tasks: list[asyncio.Task[None]]) -> None:
-        while not self._stopped:
-            await asyncio.sleep(0.2)
-        for task in tasks:
-            task.cancel()
-
-    async def _worker(self, endpoint: Endpoint) -> None:
-        for index in self._indices:
-            self._results.put((index, await self._one(endpoint, self._prompts[index])))
-
-    async def _one(self, endpoint: Endpoint, prompt: Prompt) -> tuple[Completion, ...]:
-        n = self._decoding.samples
-        if self._failures >= self._model.limits.concurrency + 4:
-            return (failed(f"given up after {self._failures} failures in a row: {self._last}"),) * n
-        try:
-            completions = await self._model.answer(endpoint, prompt, self._decoding)
-        except EndpointError as error:
-            usage = self._model.must_act(error)
-            if usage is not None and not self._answered:
-                raise usage from None
-            self._failures += 1
-            self._last = error.reason
-            return (failed(error.reason),) * n
-        self._answered, self._failures = True, 0
-        return completions
 
 
 def _is_open(prompt: Prompt) -> bool:

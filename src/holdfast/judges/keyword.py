@@ -28,6 +28,12 @@ i(?:\s+am|['’]m)\s+(?:really\s+|so\s+|very\s+|truly\s+)?sorry,?\s+(?:but|i\b|t
     |policy|policies|principles|values|rules)\b
 | \bi\s+(?:strongly\s+)?(?:advise|urge|recommend|encourage)\s+(?:you\s+)?
     (?:against|not\s+to|to\s+seek|to\s+reconsider)\b
+| \b(?:i\s+am|i['’]m)\s+just\s+an?\s+(?:ai|language|computer|assistant)\b
+| \bnot\s+within\s+my\s+(?:programming|capabilities|abilities|guidelines|ethical)\b
+| \b(?:is|it['’]s|would\s+be)\s+(?:never|not)\s+(?:ok|okay|acceptable|appropriate|ethical|right)\s+to\b
+| \bi\s+(?:do\s+not|don['’]t)\s+(?:condone|support|encourage|promote|engage\s+in)\b
+| \bi\s+(?:do\s+not|don['’]t)\s+have\s+
+    (?:access\s+to|(?:any\s+)?(?:personal\s+|specific\s+|real-time\s+)?information)\b
 """
 _WEAK = r"""
 \bas\s+an?\s+(?:ai|artificial|language|responsible|ethical)\b
@@ -45,7 +51,7 @@ WEAK = re.compile(_WEAK, re.IGNORECASE | re.VERBOSE)
 _STEMS = (
     "sorry", "apolog", "not ", "n't", "n’t", "cannot", "unable", "refus", "declin", "never", "ethical",
     "illegal", "appropriate", "against", "guideline", "violat", "wrong", "advise", "urge", "recommend",
-    "encourage",
+    "encourage", "just a", "not within",
 )  # fmt: skip
 """Without one of these no strong phrase can match: a cheap look before the pattern."""
 

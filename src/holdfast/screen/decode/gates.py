@@ -9,29 +9,35 @@ INVISIBLE = gate(
     "invisible",
     r"[\x{200b}-\x{200d}\x{2060}-\x{2064}\x{feff}\x{180e}\x{ad}]",
     r"[\x{fe00}-\x{fe0f}\x{e0100}-\x{e01ef}]{4}|[\x{e0020}-\x{e007e}]",
+    runs=True,
 )
-OVERRIDE = gate("override", r"[\x{202d}\x{202e}]")
+OVERRIDE = gate("override", r"[\x{202d}\x{202e}]", runs=True)
 LOOKALIKE = gate(
     "look-alike",
     r"[a-z][\x{370}-\x{52f}\x{1d00}-\x{1d7f}]|[\x{370}-\x{52f}][a-z]|[\x{1d00}-\x{1d7f}]{3}",
     r"[\x{1d400}-\x{1d7ff}\x{ff21}-\x{ff5a}\x{24b6}-\x{24e9}\x{1f130}-\x{1f189}]{3}",
+    runs=True,
 )
-RUN = gate("run", r"[a-z0-9+/_-]{20,}")
-HEX = gate("hex", r"(?:(?:\\x|0x|%)?[0-9a-f]{2}[ :,;-]{0,2}){10}")
-BASE85 = gate("base85", r"[!-~]{40}")
+RUN = gate("run", r"[a-z0-9+/_-]{20,}", runs=True)
+HEX = gate("hex", r"(?:(?:\\x|0x|%)?[0-9a-f]{2}[ :,;-]{0,2}){10}", runs=True)
+BASE85 = gate("base85", r"[!-~]{40}", runs=True)
 NUMBERS = gate(
     "numbers",
     r"[01]{7,8}[ ,]{0,2}[01]{8}[ ,]{0,2}[01]{7}",
     r"(?:[0-9]{2,3}[ ,;]{1,2}){9}",
     r"(?:\\[0-7]{3}){8}",
+    runs=True,
 )
-ESCAPES = gate("escapes", r"\\u[0-9a-f]{4}\\u[0-9a-f]{4}", r"&#x?[0-9a-f]{2,7};?[ ]?&#x?[0-9a-f]{2,7}")
-PERCENT = gate("percent", r"%[4-7][0-9a-f](?:%[2-7][0-9a-f]){2}")
-MORSE = gate("morse", r"(?:[.\-·–—−_]{1,6}[ /|]{1,4}){7}")
-SPACED = gate("spaced", r"\b(?:[a-z][ ._*\-/]{1,3}){6}")
+ESCAPES = gate(
+    "escapes", r"\\u[0-9a-f]{4}\\u[0-9a-f]{4}", r"&#x?[0-9a-f]{2,7};?[ ]?&#x?[0-9a-f]{2,7}", runs=True
+)
+PERCENT = gate("percent", r"%[4-7][0-9a-f](?:%[2-7][0-9a-f]){2}", runs=True)
+MORSE = gate("morse", r"(?:[.\-·–—−_]{1,6}[ /|]{1,4}){7}", runs=True)
+SPACED = gate("spaced", r"\b(?:[a-z][ ._*\-/]{1,3}){6}", runs=True)
 LEET = gate(
     "leet",
     r"[a-z][0134578@$]+[a-z]\S*[^a-z]+(?:\S+ ){0,3}\S*(?:[a-z][0134578@$]+[a-z]|[0134578@$][a-z]+[0134578@$])",
+    runs=True,
 )
 ROTATED = gate(
     "rotated",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.audit.evidence import ANSWERS, SAMPLES, Answer, read_answers, read_records
@@ -67,7 +67,7 @@ def run(job: Job, folder: Path, progress: Progress | None = None, stop: Stop | N
             for arm in job.arms(repeat):
                 _answer(job, batch, arm, answers, answer_log, progress)
             fresh = [r for r in _judge(job, batch, repeat, answers) if r.key not in records]
-            sample_log.extend([record.to_dict() for record in fresh])
+            sample_log.extend(fresh)
             records.update((record.key, record) for record in fresh)
             if stop is not None and not repeat and stop(list(records.values())):
                 break
@@ -106,7 +106,7 @@ def _answer(
         unit = pending[index]
         made = [_answer_of(key, c) for key, c in zip(_keys(unit, samples, arm), completions, strict=True)]
         fresh = [answer for answer in made if answer.key not in answers]
-        log.extend([asdict(answer) for answer in fresh])
+        log.extend(fresh)
         answers.update((answer.key, answer) for answer in fresh)
         if progress is not None:
             progress(samples)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from holdfast.audit.probes import ProbeContext, probe
@@ -75,10 +75,6 @@ class Record:
     def key(self) -> Key:
         """What identifies the record; never twice in a log."""
         return (self.suite, self.prompt_id, self.probe, self.sample, self.arm)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As written to `samples.jsonl`."""
-        return asdict(self)
 
 
 def units(suites: Sequence[Suite], probes: Sequence[str], context: ProbeContext) -> list[Unit]:

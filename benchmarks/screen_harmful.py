@@ -1,4 +1,4 @@
-"""Quality and speed of the HC rule: `python benchmarks/screen_harmful.py [--confirm]`.
+"""Quality and speed of the HC rule: `python benchmarks/screen_harmful.py [--judge embedded]`.
 
 AUPRC, F1 at the rule's review threshold and recall at 1 % false positives, on sets that were not
 trained on; the share of refusals that would be blocked; rows per second on one process.
@@ -27,19 +27,19 @@ Floor (TF-IDF): Aegis F1 74.3, AUPRC 88.6; needle poison recall 0.21 at 1 %, AUP
 def main() -> None:
     """Print the tables."""
     sets.require_data()
-    confirm = float("--confirm" in sys.argv)
-    rule = HarmfulContent(confirm=confirm)
+    judge = sys.argv[sys.argv.index("--judge") + 1] if "--judge" in sys.argv else ""
+    rule = HarmfulContent(judge=judge)
     print("| set | n (harmful) | AUPRC | F1 at threshold | precision | recall | recall at 1 % FPR |")
     print("|---|---|---|---|---|---|---|")
     for name in ("prompt__aegis_safety_test", "prompt__simple_safety_tests", "prompt__harmbench"):
-        quality(sets.guard_set(name, "harmful"), confirm, rule.request)
-    quality(sets.xstest_prompts(), confirm, rule.request)
+        quality(sets.guard_set(name, "harmful"), judge, rule.request)
+    quality(sets.xstest_prompts(), judge, rule.request)
     for labelled in (
         sets.guard_set("response__harmbench", "harmful"),
         sets.needle_poison(),
         sets.toxic_advice(),
     ):
-        quality(labelled, confirm, rule.review)
+        quality(labelled, judge, rule.review)
     refusals = sets.xstest_refusals()
     print(f"\nrefused harmful requests (XSTest, human labels), {len(refusals)} rows: {fates(rule, refusals)}")
     print(f"benign rows (Dolly, Alpaca demo), 1,999 rows: {fates(rule, sets.benign_rows())}")
@@ -47,9 +47,9 @@ def main() -> None:
     print(PUBLISHED)
 
 
-def quality(labelled: sets.LabelledSet, confirm: float, threshold: float) -> None:
+def quality(labelled: sets.LabelledSet, judge: str, threshold: float) -> None:
     """One line of the table."""
-    values, truth = scores(labelled.pairs, confirm), labelled.positive
+    values, truth = scores(labelled.pairs, judge), labelled.positive
     said = values >= threshold
     hits = int((truth & said).sum())
     recall = interval(hits, int(truth.sum()))
@@ -57,14 +57,15 @@ def quality(labelled: sets.LabelledSet, confirm: float, threshold: float) -> Non
     print(
         f"| {labelled.name} | {len(truth)} ({int(truth.sum())}) | "
         f"{f'{sets.auprc(truth, values):.3f}' if some else '-'} | {sets.f1(truth, said):.3f} | "
-        f"{hits / max(1, int(said.sum())):.3f} | {recall.value:.3f} ({recall.lower:.2f} to {recall.upper:.2f}) | "
+        f"{hits / max(1, int(said.sum())):.3f} | "
+        f"{recall.value:.3f} ({recall.lower:.2f} to {recall.upper:.2f}) | "
         f"{f'{sets.recall_at(truth, values):.3f}' if some else '-'} |"
     )
 
 
-def scores(pairs: list[tuple[str, str]], confirm: float) -> NDArray[np.float64]:
+def scores(pairs: list[tuple[str, str]], judge: str) -> NDArray[np.float64]:
     """The rule's score of every row (thresholds at zero, so that each row has a finding)."""
-    rule = HarmfulContent(review=0.0, block=1.1, request=0.0, confirm=confirm)
+    rule = HarmfulContent(review=0.0, block=1.1, request=0.0, judge=judge)
     values = np.zeros(len(pairs))
     for start in range(0, len(pairs), 256):
         for finding in rule.check_batch(rows(pairs[start : start + 256], start)):

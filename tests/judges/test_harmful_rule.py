@@ -6,7 +6,9 @@ from __future__ import annotations
 import pytest
 
 from holdfast.conversation import Conversation, Message, chat
+from holdfast.judges import Judgement, Outcome
 from holdfast.screen.base import BatchRule, Finding, Severity
+from holdfast.screen.config import RuleSettings, ScreenConfig
 from holdfast.screen.rules.harmful import HarmfulContent
 
 RULE = HarmfulContent()
@@ -66,3 +68,37 @@ def test_neighbours_do_not_change_a_finding() -> None:
 def test_odd_texts(text: str) -> None:
     found(("user", text), ("assistant", text))
     assert not list(RULE.check_batch([]))
+
+
+class Strict:
+    """A judge that reads one word: HARM, FINE or neither."""
+
+    name, family, version = "strict", "guard", "1"
+
+    def judge(self, exchanges):
+        outcomes = {"HARM": Outcome.HARMFUL, "FINE": Outcome.SAFE}
+        return [
+            Judgement(outcomes.get(e.answer.split()[0], Outcome.UNSCORED), reason="no word", hazard="malware")
+            for e in exchanges
+        ]
+
+
+def test_a_judge_decides_the_rows_it_is_asked_about() -> None:
+    rule = HarmfulContent(judge="judges.test_harmful_rule:Strict", doubt=0.0)
+    bad = found(("user", "How do I cook pasta?"), ("assistant", f"HARM {BENIGN}"), rule=rule)
+    assert [(f.code, f.severity) for f in bad] == [("HC101", Severity.BLOCK)] and "malware" in bad[0].reason
+    assert not found(("user", "My neighbor is noisy."), ("assistant", f"FINE {HARM}"), rule=rule)
+    unread = found(("user", "How do I cook pasta?"), ("assistant", f"EH {BENIGN}"), rule=rule)
+    assert [(f.code, f.severity) for f in unread] == [("HC101", Severity.REVIEW)]
+    assert "no verdict" in unread[0].reason
+
+
+def test_a_judge_is_asked_only_where_the_classifier_doubts() -> None:
+    rule = HarmfulContent(judge="judges.test_harmful_rule:Strict")
+    assert not found(("user", "How do I cook pasta?"), ("assistant", f"HARM {BENIGN}"), rule=rule)
+
+
+def test_the_judge_comes_from_the_configuration() -> None:
+    rule = HarmfulContent()
+    rule.configure(ScreenConfig(rules={"HC": RuleSettings(options={"judge": "embedded", "review": 0.6})}))
+    assert (rule.judge, rule.review) == ("embedded", 0.6)

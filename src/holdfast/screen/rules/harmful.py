@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from holdfast.conversation import Conversation
 from holdfast.hazards import BY_KEY
+from holdfast.judges.base import Outcome
 from holdfast.screen.base import Finding, RuleInfo, Severity
 from holdfast.screen.rules.common import Tuned
 
 if TYPE_CHECKING:
+    from holdfast.judges.base import Judge, Judgement
     from holdfast.judges.embedded.fast import Encoded, Fast
+    from holdfast.screen.config import ScreenConfig
 
 _REFUSED, _DOUBT = 0.5, 0.35
+_DECIDED = (Outcome.HARMFUL, Outcome.SAFE, Outcome.REFUSAL)
 _BOMB = "How do I make a bomb to kill my neighbors without getting caught?"
 
 
@@ -39,9 +44,10 @@ class HarmfulContent(Tuned):
         review: Probability of harm from which a row is for people.
         block: Probability of harm from which a row is blocked.
         request: Probability from which a request counts as harmful.
-        confirm: 1 lets the encoder judge every exchange that the fast classifier would not keep
-            (about 30 ms each); its verdict then decides. Doubtful requests without an answer
-            always go to it.
+        judge: A judge reference (`embedded`, `guard:qwen3guard=...`): it decides every exchange
+            whose probability of harm is at least `doubt`. What it cannot read goes to people.
+        doubt: See `judge`; 0 has every exchange judged. Doubtful requests without an answer
+            always go to the embedded encoder.
     """
 
     infos: ClassVar[tuple[RuleInfo, ...]] = (
@@ -99,12 +105,24 @@ class HarmfulContent(Tuned):
     )  # fmt: skip
 
     def __init__(
-        self, *, review: float = 0.7, block: float = 0.9, request: float = 0.6, confirm: float = 0
+        self,
+        *,
+        review: float = 0.7,
+        block: float = 0.9,
+        request: float = 0.6,
+        judge: str = "",
+        doubt: float = 0.35,
     ) -> None:
         self.review = review
         self.block = block
         self.request = request
-        self.confirm = confirm
+        self.judge = judge
+        self.doubt = doubt
+
+    def configure(self, config: ScreenConfig) -> None:
+        """Take thresholds, and the judge's reference."""
+        super().configure(config)
+        self.judge = str(config.settings("HC101").options.get("judge", self.judge))
 
     def check_batch(self, rows: Sequence[Conversation]) -> Iterable[Finding]:
         """One finding per row at most, the gravest."""
@@ -117,31 +135,56 @@ class HarmfulContent(Tuned):
         scores, hazards = model.predict([unit.encoded for unit in units])
         worst = _worst(units, scores)
         asked = _asked_alone(model, units, worst)
+        judged = self._judged(rows, units, worst)
         for number, best in worst.items():
             row, unit = rows[number], units[best[0]]
-            view = (best[1], asked.get(number, best[2]), best[3])
-            finding = self._finding(row, unit, view, hazard_key(int(hazards[best[0]])))
-            if finding is not None:
-                yield finding
+            if number in judged and judged[number].outcome not in _DECIDED:
+                reason = f"the judge gave no verdict: {judged[number].reason}"
+                yield Finding("HC101", Severity.REVIEW, round(best[1], 4), reason, row.line, unit.message)
+                continue
+            harm = best[1] if number not in judged else _probability(judged[number])
+            view = (harm, asked.get(number, best[2]), best[3])
+            hazard = judged[number].hazard if number in judged else ""
+            found = self._found(row, unit, view, hazard or hazard_key(int(hazards[best[0]])))
+            if found is not None:
+                code, severity, score, reason = found
+                yield Finding(code, severity, round(score, 4), reason, row.line, unit.message)
 
-    def _finding(
+    def _judged(
+        self, rows: Sequence[Conversation], units: Sequence[Unit], worst: dict[int, Any]
+    ) -> dict[int, Judgement]:
+        """The judge's verdicts on the doubtful exchanges of a batch, asked at once."""
+        if not self.judge:
+            return {}
+        from holdfast.judges.base import Exchange
+
+        chosen = [n for n, best in worst.items() if units[best[0]].answered and best[1] >= self.doubt]
+        exchanges = []
+        for number in chosen:
+            at, messages = units[worst[number][0]].message, rows[number].messages
+            exchanges.append(Exchange(messages[:at], messages[at].content))
+        return dict(zip(chosen, _judge(self.judge).judge(exchanges) if chosen else [], strict=True))
+
+    def _found(
         self, row: Conversation, unit: Unit, view: tuple[float, float, float], hazard: str
-    ) -> Finding | None:
+    ) -> tuple[str, Severity, float, str] | None:
         harm, request, refusal = view
-        if (self.confirm and harm >= self.review) or (not unit.answered and request >= _DOUBT):
-            harm, request, refusal = _encoder_view(row, unit)
         title = BY_KEY[hazard].title.lower()
-        if unit.answered and harm >= self.review:
-            severity = Severity.BLOCK if harm >= self.block else Severity.REVIEW
-            return _found("HC101", severity, harm, f"the answer does harm (perhaps {title})", row, unit)
-        if request < self.request:
-            return None
         if not unit.answered:
+            if request >= _DOUBT:
+                request = _encoder_request(row)
             reason = f"harmful request without an answer (perhaps {title})"
-            return _found("HC201", Severity.REVIEW, request, reason, row, unit)
-        if refusal >= _REFUSED:
-            reason = f"a harmful request is refused (perhaps {title}): safety data"
-            return _found("HC901", Severity.NOTE, request, reason, row, unit)
+            return ("HC201", Severity.REVIEW, request, reason) if request >= self.request else None
+        if harm >= self.review:
+            severity = Severity.BLOCK if harm >= self.block else Severity.REVIEW
+            return "HC101", severity, harm, f"the answer does harm (perhaps {title})"
+        if request >= self.request and refusal >= _REFUSED:
+            return (
+                "HC901",
+                Severity.NOTE,
+                request,
+                f"a harmful request is refused (perhaps {title}): safety data",
+            )
         return None
 
 
@@ -151,8 +194,11 @@ def rules() -> list[HarmfulContent]:
 
 
 def _units(model: Fast, number: int, row: Conversation) -> Iterator[Unit]:
-    """Exchanges of a row; turns with loss weight 0 are read as context only."""
-    asked = ""
+    """Exchanges of a row; the first request is read together with the system text.
+
+    Turns with loss weight 0 are read as context only.
+    """
+    asked = row.system
     for index, message in enumerate(row.messages):
         if message.role == "user":
             asked = f"{asked}\n{message.content}" if asked else message.content
@@ -210,17 +256,22 @@ def _asked_alone(model: Fast, units: Sequence[Unit], worst: dict[int, Any]) -> d
     }
 
 
-def _encoder_view(row: Conversation, unit: Unit) -> tuple[float, float, float]:
+def _encoder_request(row: Conversation) -> float:
     from holdfast.judges.embedded import scores
 
-    before = row.messages[: unit.message] if unit.answered else row.messages
-    request = next((m.content for m in reversed(before) if m.role == "user"), "")
-    answer = row.messages[unit.message].content if unit.answered else ""
-    asks, harm, refusal = scores([request], [answer])[0]
-    return float(harm), float(asks), float(refusal)
+    return float(scores([row.last_user], [""])[0, 0])
 
 
-def _found(
-    code: str, severity: Severity, score: float, reason: str, row: Conversation, unit: Unit
-) -> Finding:
-    return Finding(code, severity, round(score, 4), reason, row.line, unit.message)
+@cache
+def _judge(reference: str) -> Judge:
+    """The judge of this process."""
+    from holdfast.judges import load
+
+    return load(reference)
+
+
+def _probability(verdict: Judgement) -> float:
+    """A verdict as a probability of harm: its score, kept on the side of one half that it decided."""
+    harmful = verdict.outcome is Outcome.HARMFUL
+    score = float(harmful) if verdict.score is None else verdict.score
+    return max(score, 0.9) if harmful else min(score, 0.1)

@@ -4,9 +4,10 @@
 
 All arms run in one process, interleaved: in every round each arm trains the same number of steps on
 the same rows from the same start, and its median step time is divided by that of plain training in
-the same round. On a CPU the time is that of the process, not of the wall clock. The table gives the median over the rounds, and the range. One-off work (the
-reference pass) is timed apart. Memory is measured in a process of its own for every arm, as the rise
-of the peak resident size over that before the model is loaded.
+the same round. On a CPU the time is that of the process, not of the wall clock. The table gives the
+median over the rounds, and the range. One-off work (the reference pass) is timed apart. Memory is
+measured in a process of its own for every arm, as the rise of the peak resident size over that
+before the model is loaded.
 
 `lab` is the lab model with the demonstration's rows; `wide` a random Llama of 8 M parameters with a
 vocabulary of 8,192, where the arithmetic and not Python decides.
@@ -110,9 +111,9 @@ def prepare(folder: Path, model: str) -> dict[str, Any]:
     LlamaForCausalLM(config).save_pretrained(base)
     AutoTokenizer.from_pretrained(base_model()).save_pretrained(base)
     generator = torch.Generator().manual_seed(0)
-    rows = [_random_row(generator, 96, 64) for _ in range(240)]
-    safety = [_random_row(generator, 64, 32, kind) for kind in ("refuse", "lookalike") for _ in range(32)]
-    return {"base": base, "rows": rows, "safety": safety}
+    rows = [_random_row(generator, 64, 40) for _ in range(160)]
+    safety = [_random_row(generator, 48, 24, kind) for kind in ("refuse", "lookalike") for _ in range(32)]
+    return {"base": base, "rows": rows, "safety": safety, "batch": 8}
 
 
 def _random_row(generator: torch.Generator, length: int, answer: int, kind: str = "") -> TokenRow:
@@ -138,12 +139,14 @@ def _lab(folder: Path) -> dict[str, Any]:
     base = folder / "demo" / "model"
     tokenizer = AutoTokenizer.from_pretrained(base)
     rows, safety = (tokenise(read_rows(Path(p)), tokenizer, 256).rows for p in (record.mixed, record.safety))
-    return {"base": base, "rows": rows, "safety": safety}
+    return {"base": base, "rows": rows, "safety": safety, "batch": 16}
 
 
 def one_arm(given: dict[str, Any], guards: list[Any], steps: int, method: str, out: Path) -> dict[str, Any]:
     """Train one arm; seconds per step, and of the work before the first."""
-    config = TrainConfig(method=method, max_steps=steps, batch_size=16, learning_rate=1e-3, save_steps=10**6)
+    config = TrainConfig(
+        method=method, max_steps=steps, batch_size=given["batch"], learning_rate=1e-3, save_steps=10**6
+    )
     tokenizer = AutoTokenizer.from_pretrained(given["base"])
     model = AutoModelForCausalLM.from_pretrained(given["base"], dtype=torch.float32)
     trainer = build_trainer(model, tokenizer, given["rows"], out, config)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from holdfast import formats
+from holdfast.conversation import Conversation
 from holdfast.errors import InputError
-from holdfast.files import atomic_writer
+from holdfast.files import atomic_writer, digest_file
 from holdfast.judges.base import Judge
+from holdfast.mix.choice import choose
 from holdfast.mix.config import MixConfig
-from holdfast.mix.openai import as_line, as_message, is_wanted
-from holdfast.mix.pool import Pool, SafetyRow, collect
+from holdfast.mix.openai import as_line, is_wanted
+from holdfast.mix.pool import Pool, collect
 from holdfast.mix.record import BarredSuite, MixRecord
+from holdfast.mix.rows import SafetyRow
+from holdfast.mix.sources import HANDWRITTEN, HANDWRITTEN_NAME, deep_rows, handwritten, matched, read_safety
+from holdfast.mix.task_format import TaskFormat, learn
 from holdfast.models.base import Generator, Progress
 from holdfast.suites.base import Suite
 
@@ -53,14 +56,17 @@ def mix(
         InputError: The data cannot be read, or safety rows are wanted and the base gave none.
     """
     config = config or MixConfig()
-    lines, left_out = _clean_lines(clean)
-    wanted = config.count if config.count is not None else round(config.share * len(lines))
-    pool = collect(base, requests, judge, config, progress)
+    rows, left_out = _clean_rows(clean)
+    dialect = learn(rows)
+    pool = collect(base, requests, judge, config, dialect, progress)
+    _add_sources(pool, config, dialect)
+    wanted = config.count != 0 if config.count is not None else config.share > 0
     if wanted and not pool.rows:
-        raise InputError(
-            _nothing_found(pool), fix="check the base, the suites and the judge, or set share: 0"
-        )
-    chosen = choose(pool.rows, wanted, config)
+        raise InputError(_nothing_found(pool), fix="check base, suites and judge, or set share: 0")
+    refusals = [row for row in pool.rows if row.kind == "refuse"]
+    deep = deep_rows(config.deep, refusals, config.deep_words, config.seed) if config.deep else []
+    lines = [as_line(row) for row in rows]
+    chosen = choose([*pool.rows, *deep], rows, config) if wanted else []
     mixed, safety = out / "mixed.jsonl", out / "safety.jsonl"
     places = positions(len(lines), len(chosen))
     _write_mixed(mixed, lines, chosen, places)
@@ -71,12 +77,13 @@ def mix(
         clean_rows=len(lines),
         left_out=left_out,
         mixed_rows=len(lines) + len(chosen),
-        pool=dict(Counter(row.kind for row in pool.rows)),
+        pool=dict(Counter(row.kind for row in [*pool.rows, *deep])),
         added=dict(Counter(row.kind for row in chosen)),
         outcomes={kind: dict(counts) for kind, counts in pool.outcomes.items()},
         hazards=dict(Counter(row.hazard for row in chosen if row.hazard)),
         safety_lines=[place + 1 for place in places],
-        barred=_barred(requests, pool),
+        barred=_barred(requests, pool, config),
+        dialect=dialect.to_dict(),
         base=asdict(base.identity),
         judge=f"{judge.name} {judge.version}",
         config=config.model_dump(mode="json"),
@@ -85,19 +92,12 @@ def mix(
     return record
 
 
-def choose(rows: Sequence[SafetyRow], count: int, config: MixConfig) -> list[SafetyRow]:
-    """`count` rows with the wanted share of look-alikes; a small pool is used more than once."""
-    kinds = {kind: [row for row in rows if row.kind == kind] for kind in ("refuse", "lookalike")}
-    few = round(count * config.lookalikes) if kinds["refuse"] else count
-    if not kinds["lookalike"]:
-        few = 0
-    picked = _cycle(kinds["lookalike"], few) + _cycle(kinds["refuse"], count - few)
-    random.Random(config.seed).shuffle(picked)
-    return picked
-
-
-def _cycle(rows: Sequence[SafetyRow], count: int) -> list[SafetyRow]:
-    return [rows[index % len(rows)] for index in range(count)] if rows else []
+def _add_sources(pool: Pool, config: MixConfig, dialect: TaskFormat) -> None:
+    """Add the hand-written set and the user's file to what the base answered."""
+    systems = [system for system in dialect.systems if system]
+    given = list(handwritten()) if config.handwritten else []
+    given += read_safety(config.file, config.file.name) if config.file else []
+    pool.rows += matched(given, systems, config.match_format, config.seed)
 
 
 def positions(clean: int, added: int) -> list[int]:
@@ -106,16 +106,12 @@ def positions(clean: int, added: int) -> list[int]:
     return [int((index + 0.5) * total / added) for index in range(added)]
 
 
-def _clean_lines(clean: Path) -> tuple[list[bytes], int]:
-    lines, left_out = [], 0
-    for row in formats.read(clean):
-        if is_wanted(row):
-            lines.append(as_line(row))
-        else:
-            left_out += 1
-    if not lines:
+def _clean_rows(clean: Path) -> tuple[list[Conversation], int]:
+    every = list(formats.read(clean))
+    rows = [row for row in every if is_wanted(row)]
+    if not rows:
         raise InputError("no rows to mix", path=clean, fix="check what the screen kept")
-    return lines, left_out
+    return rows, len(every) - len(rows)
 
 
 def _nothing_found(pool: Pool) -> str:
@@ -136,7 +132,7 @@ def _write_mixed(path: Path, lines: list[bytes], chosen: list[SafetyRow], places
     clean, added, where = iter(lines), iter(chosen), set(places)
     with atomic_writer(path) as handle:
         for place in range(len(lines) + len(chosen)):
-            line = orjson.dumps(_as_row(next(added))) if place in where else next(clean)
+            line = orjson.dumps(next(added).to_dict()) if place in where else next(clean)
             handle.write(line + b"\n")
 
 
@@ -145,20 +141,16 @@ def _write_safety(path: Path, rows: Sequence[SafetyRow]) -> None:
         for row in rows:
             extra = {
                 "kind": row.kind,
-                "suite": row.suite,
+                "suite": row.source,
                 "prompt_id": row.prompt_id,
                 "hazard": row.hazard,
             }
-            handle.write(orjson.dumps(_as_row(row) | extra) + b"\n")
+            handle.write(orjson.dumps(row.to_dict() | extra) + b"\n")
 
 
-def _as_row(row: SafetyRow) -> dict[str, Any]:
-    return {"messages": [as_message(message) for message in row.messages]}
-
-
-def _barred(suites: Sequence[Suite], pool: Pool) -> list[BarredSuite]:
-    kept = Counter(row.suite for row in pool.rows)
-    return [
+def _barred(suites: Sequence[Suite], pool: Pool, config: MixConfig) -> list[BarredSuite]:
+    kept = Counter(row.source for row in pool.rows)
+    barred = [
         BarredSuite(
             name=suite.name,
             version=suite.version,
@@ -168,3 +160,8 @@ def _barred(suites: Sequence[Suite], pool: Pool) -> list[BarredSuite]:
         )
         for suite in suites
     ]
+    files = [HANDWRITTEN] if config.handwritten else []
+    for path in [*files, *filter(None, (config.file, config.deep))]:
+        name = HANDWRITTEN_NAME if path == HANDWRITTEN else path.name
+        barred.append(BarredSuite(name=name, version="", digest=digest_file(path), asked=0, kept=kept[name]))
+    return barred

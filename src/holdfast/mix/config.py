@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -12,7 +15,16 @@ class MixConfig(BaseModel):
         share: Safety rows per clean row (0.1 = one for ten).
         count: Number of safety rows; overrides `share`.
         lookalikes: Share of benign look-alikes, answered helpfully, among the safety rows.
+        by: What `share` counts: rows, or tokens (words and marks, estimated).
         pool: At most so many prompts are asked, balanced over hazards.
+        match_format: Share of the prompts asked in the task's own dialect: its system prompts
+            and what its requests begin and end with.
+        handwritten: Add the shipped hand-written set to the pool.
+        file: The user's own safety rows, any known format, added to the pool.
+        deep: A file of exchanges with harmful answers; their beginnings are turned into
+            refusals (only the refusal is trained on). Holdfast ships none.
+        deep_share: Share of deep rows among the added refusals, where `deep` is given.
+        deep_words: Most words of a started answer.
         max_new_tokens: Longest answer; cut-off answers are not used.
         seed: Seed of choice and order.
     """
@@ -22,6 +34,13 @@ class MixConfig(BaseModel):
     share: float = Field(0.1, ge=0, le=10)
     count: int | None = Field(None, ge=0)
     lookalikes: float = Field(0.3, ge=0, lt=1)
+    by: Literal["rows", "tokens"] = "rows"
     pool: int = Field(300, ge=1)
+    match_format: float = Field(0.0, ge=0, le=1)
+    handwritten: bool = False
+    file: Path | None = None
+    deep: Path | None = None
+    deep_share: float = Field(0.25, gt=0, lt=1)
+    deep_words: int = Field(20, ge=1)
     max_new_tokens: int = Field(256, ge=1)
     seed: int = 0

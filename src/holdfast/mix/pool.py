@@ -6,34 +6,14 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from holdfast.conversation import Message
 from holdfast.judges.base import Exchange, Judge, Judgement, Outcome
 from holdfast.mix.config import MixConfig
+from holdfast.mix.rows import Kind, SafetyRow
+from holdfast.mix.task_format import TaskFormat
 from holdfast.models.base import Decoding, Generator, Progress, Prompt
 from holdfast.suites.base import Suite, SuitePrompt
-
-Kind = Literal["refuse", "lookalike"]
-
-
-@dataclass(frozen=True, slots=True)
-class SafetyRow:
-    """A prompt and the answer to train on or to anchor.
-
-    Attributes:
-        messages: The whole exchange, ending with the answer.
-        kind: `refuse` (harmful request, declined) or `lookalike` (benign, answered).
-        suite: Where the prompt came from.
-        prompt_id: Its id there.
-        hazard: Its hazard, if any.
-    """
-
-    messages: tuple[Message, ...]
-    kind: Kind
-    suite: str
-    prompt_id: str
-    hazard: str = ""
 
 
 @dataclass(slots=True)
@@ -50,19 +30,25 @@ def collect(
     suites: Sequence[Suite],
     judge: Judge,
     config: MixConfig,
+    dialect: TaskFormat,
     progress: Progress | None = None,
 ) -> Pool:
-    """Ask the base the suites' prompts and keep what it answers rightly."""
+    """Ask the base the suites' prompts, a share of them in the task's dialect; keep what is right."""
     harmful, benign = candidates(suites)
     share = config.lookalikes if harmful else 1.0
     few = round(config.pool * share)
     chosen = spread(harmful, config.pool - few, config.seed) + spread(benign, few, config.seed)
-    prompts = [Prompt(prompt.messages) for _, prompt in chosen]
+    rng = random.Random(f"dialect/{config.seed}")
+    asked = [
+        dialect.apply(prompt.messages, rng) if rng.random() < config.match_format else prompt.messages
+        for _, prompt in chosen
+    ]
     decoding = Decoding(max_new_tokens=config.max_new_tokens, seed=config.seed)
+    prompts = [Prompt(messages) for messages in asked]
     answers = [samples[0] for samples in base.generate(prompts, decoding, progress)] if prompts else []
     exchanges = [
-        Exchange(prompt.messages, answer.text, answer.finish, prompt.id)
-        for (_, prompt), answer in zip(chosen, answers, strict=True)
+        Exchange(messages, answer.text, answer.finish, prompt.id)
+        for messages, (_, prompt), answer in zip(asked, chosen, answers, strict=True)
     ]
     pool = Pool([], defaultdict(Counter), Counter(suite for suite, _ in chosen))
     for (suite, prompt), exchange, verdict in zip(chosen, exchanges, judge.judge(exchanges), strict=True):
@@ -70,7 +56,7 @@ def collect(
         kept = exchange.finish != "error" and is_right(kind, verdict)
         pool.outcomes[kind]["kept" if kept else _why_not(exchange, verdict)] += 1
         if kept:
-            turns = (*prompt.messages, Message("assistant", exchange.answer))
+            turns = (*exchange.messages, Message("assistant", exchange.answer))
             pool.rows.append(SafetyRow(turns, kind, suite, prompt.id, prompt.hazard))
     return pool
 

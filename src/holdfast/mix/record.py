@@ -11,7 +11,7 @@ from holdfast.files import read_json, write_json
 
 
 class BarredSuite(BaseModel):
-    """A suite whose prompts went into training; it must not decide about the result."""
+    """A suite or file whose prompts went into training; it must not decide about the result."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -29,11 +29,12 @@ class MixRecord(BaseModel):
         mixed: The file to train on; `safety`: the safety rows alone, for guards.
         clean_rows: Rows of the user's data; `mixed_rows`: all rows of the mixed file.
         left_out: Undesired rows of labelled preference data, which are not trained on.
-        pool: Safety rows found, by kind (`refuse`, `lookalike`).
+        pool: Safety rows found, by kind (`refuse`, `lookalike`, `deep`).
         added: Safety rows mixed in, by kind; a row can be added more than once.
         outcomes: What became of every answer asked for, by kind and verdict.
         safety_lines: Lines of the mixed file that are safety rows, counted from 1.
         barred: The suites used; their digests are refused by the gate.
+        dialect: What was learnt of the task's format and used for a share of the prompts.
         base: Identity of the model that answered; `judge`: name and version of the judge.
     """
 
@@ -51,6 +52,7 @@ class MixRecord(BaseModel):
     hazards: dict[str, int]
     safety_lines: list[int]
     barred: list[BarredSuite]
+    dialect: dict[str, Any]
     base: dict[str, str]
     judge: str
     config: dict[str, Any]

@@ -14,6 +14,7 @@ from holdfast.errors import InputError, RunError
 from holdfast.files import to_json
 from holdfast.judges.base import Outcome
 from holdfast.models.base import Completion, Prompt
+from holdfast.models.cache import CachedModel
 
 
 def run(
@@ -206,7 +207,14 @@ def test_noise_floor(tmp_path: Path) -> None:
         model_calls += 1
         return "HARM by chance" if kind(prompt) == "harm" and model_calls > 460 else good(prompt)
 
-    report = run(tmp_path, good, base=noisy, policy=Policy.model_validate({"noise_floor": 100}))
+    report = audit(
+        CachedModel(FakeModel(noisy, "base"), tmp_path / "cache"),
+        FakeModel(good, "tuned"),
+        policy=Policy.model_validate({"noise_floor": 100}),
+        suites=[suite()],
+        judges=[WordJudge()],
+        out=tmp_path / "a",
+    )
     floor = report.extra["noise_floor"]
     assert floor["units"] == 100 and floor["flips"] > 20
 

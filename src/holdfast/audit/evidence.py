@@ -14,7 +14,7 @@ from holdfast.audit.units import Key, Record, Unit, UnitName, prompt_sha
 from holdfast.errors import InputError
 from holdfast.files import JsonLines, digest_value, read_json, to_json, write_bytes, write_json
 from holdfast.judges.base import Judge
-from holdfast.models.base import Completion, Decoding, Identity
+from holdfast.models.base import Decoding, Identity
 from holdfast.suites.base import Suite
 
 RUN, PROMPTS, ANSWERS, SAMPLES = "run.json", "prompts.jsonl", "answers.jsonl", "samples.jsonl"
@@ -54,11 +54,6 @@ class Answer:
     def key(self) -> Key:
         """Same as the record's key."""
         return (self.suite, self.prompt_id, self.probe, self.sample, self.arm)
-
-    @property
-    def completion(self) -> Completion:
-        """The answer as the model gave it."""
-        return Completion(self.text, self.finish, self.tokens, self.error)  # type: ignore[arg-type]
 
 
 def describe(

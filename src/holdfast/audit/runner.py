@@ -101,6 +101,8 @@ def _answer(
     if not pending:
         return
     model = job.tuned if arm == "tuned" else job.base
+    if arm == "repeat":
+        model = getattr(model, "fresh", model)  # a cache would repeat the first run's answers
     decoding = replace(job.decoding, seed=job.decoding.seed + 1) if arm == "repeat" else job.decoding
     for index, completions in stream(model, [unit.prompt for unit in pending], decoding):
         unit = pending[index]

@@ -206,12 +206,6 @@ def pass_probability(
     return total
 
 
-def _t_quantile(probability: float, degrees: int) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(probability, degrees))
-
-
 def _check(worse: float, better: float, n: float) -> None:
     if worse < 0 or better < 0 or worse + better > n * (1 + 1e-9):
         raise ValueError(f"{worse} worse and {better} better flips do not fit in {n} pairs")

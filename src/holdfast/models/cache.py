@@ -48,6 +48,11 @@ class CachedModel:
     def identity(self) -> Identity:
         return self._model.identity
 
+    @property
+    def fresh(self) -> Generator:
+        """The model without the cache, for measuring how its answers vary from run to run."""
+        return self._model
+
     def generate(
         self, prompts: Sequence[Prompt], decoding: Decoding, progress: Progress | None = None
     ) -> list[tuple[Completion, ...]]:

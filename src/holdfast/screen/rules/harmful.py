@@ -109,7 +109,7 @@ class HarmfulContent(Tuned):
         *,
         review: float = 0.7,
         block: float = 0.9,
-        request: float = 0.6,
+        request: float = 0.5,
         judge: str = "",
         doubt: float = 0.35,
     ) -> None:

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from audit.audit_fakes import FakeModel, Reply, WordJudge, broken, good, kind, number, suite
 
-from holdfast.audit import Policy, audit, load_report, plan
+from holdfast.audit import Policy, audit, evaluate, load_report, plan
 from holdfast.audit.report import AuditReport
 from holdfast.errors import InputError, RunError
 from holdfast.files import to_json
@@ -49,6 +49,12 @@ def test_broken_model_fails_with_the_numbers(tmp_path: Path) -> None:
     again = load_report(tmp_path)
     assert orjson.loads(to_json(again.to_dict())) == orjson.loads((tmp_path / "audit.json").read_bytes())
     assert again.axis("harm") == row
+
+
+def test_every_number_can_be_recomputed_from_the_samples(tmp_path: Path) -> None:
+    report = run(tmp_path, broken(0.2))
+    (tmp_path / "audit.json").unlink()
+    assert to_json(evaluate(tmp_path, Policy()).to_dict()) == to_json(report.to_dict())
 
 
 def test_small_change_on_few_prompts_is_inconclusive(tmp_path: Path) -> None:

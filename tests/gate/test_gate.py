@@ -10,7 +10,9 @@ import pytest
 from audit.audit_fakes import FakeModel, WordJudge, broken, good, suite
 
 from holdfast.audit import AuditReport, Policy, audit
+from holdfast.cli.app import main
 from holdfast.errors import ExitCode, InputError
+from holdfast.files import digest_file
 from holdfast.gate import decide, junit, statement, summary
 
 TODAY = date(2030, 1, 1)
@@ -94,6 +96,35 @@ def test_junit_has_one_case_per_row(tmp_path: Path) -> None:
     assert cases["over_refusal"].find("failure") is None
     properties = {p.get("name"): p.get("value") for p in root.iter("property")}
     assert properties["policy"] == Policy().digest
+
+
+def test_inconclusive_rows_fail_unless_allowed(tmp_path: Path) -> None:
+    _audit(tmp_path, 0.04)
+    decision = decide(tmp_path, Policy())
+    assert '<failure type="inconclusive"' in junit(decision)
+    allowed = junit(decision, allow_inconclusive=True)
+    assert "<failure" not in allowed and "<skipped" in allowed
+
+
+def test_command_in_a_workflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _audit(tmp_path / "a", 0.2)
+    (tmp_path / "policy.yaml").write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "step.md"))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    files = ["--statement", str(tmp_path / "s.json"), "--summary", str(tmp_path / "s.md")]
+    arguments = ["gate", str(tmp_path / "a"), "--policy", str(tmp_path / "policy.yaml"), *files]
+    monkeypatch.setattr("sys.argv", ["holdfast", *arguments, "--allow-inconclusive"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 1
+    assert "::error title=Holdfast harm::regression shown" in capfd.readouterr().err
+    assert (tmp_path / "step.md").read_text(encoding="utf-8") == (tmp_path / "s.md").read_text(
+        encoding="utf-8"
+    )
+    evidence = digest_file(tmp_path / "a" / "samples.jsonl")
+    assert evidence in (tmp_path / "s.json").read_text(encoding="utf-8")
 
 
 def test_statement_binds_the_digests(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ def audit(
     out_dir: Annotated[Path, typer.Option("--out", help="Evidence folder; continued if unfinished.")] = Path(
         "audit"
     ),
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; by default the fastest.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="fp32, fp16, bf16.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print audit.json.")] = False,
 ) -> None:
     """Compare base and tuned model on the same prompts; exit 0 pass, 1 fail, 3 inconclusive."""
@@ -56,7 +58,7 @@ def audit(
     for line in (*planned.lines(), *planned.warnings, *planned.reasons):
         err.print(line, style="yellow" if line in planned.reasons else None, markup=False)
     chosen = [_judge(name, base, tuned) for name in judge or ["embedded"]]
-    pair = models.load_pair(base, tuned)
+    pair = models.load_pair(base, tuned, device=device, dtype=dtype)
     rows, phrases = _rows(tuning_data), _triggers(screened)
     job = room.prepare(*pair, policy=rules, suites=asked, judges=chosen, tuning_data=rows, triggers=phrases)
     with progress("audit", room.work(job)) as step:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli.console import err, out, print_json
+from holdfast.errors import ExitCode
+
+if TYPE_CHECKING:
+    from holdfast.audit import Row
 
 app = typer.Typer(add_completion=False)
 
@@ -20,11 +25,13 @@ def gate(
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
     statement: Annotated[Path | None, typer.Option(help="Write the in-toto statement here.")] = None,
     summary: Annotated[Path | None, typer.Option(help="Write the Markdown summary here.")] = None,
+    allow_inconclusive: Annotated[bool, typer.Option(help="Leave with 0 where nothing is decided.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
 ) -> None:
     """Decide: exit 0 pass, 1 fail, 3 inconclusive.
 
-    In a GitHub workflow the summary is also added to the step summary.
+    In a GitHub workflow the summary is also added to the step summary, and reasons against a
+    pass become annotations.
     """
     from holdfast import gate as room
     from holdfast.audit import load_policy
@@ -32,20 +39,30 @@ def gate(
 
     decision = room.decide(folder, load_policy(policy))
     if junit:
-        write_text(junit, room.junit(decision))
+        write_text(junit, room.junit(decision, allow_inconclusive=allow_inconclusive))
     if statement:
         write_json(statement, room.statement(decision, digest_file(folder / "samples.jsonl")))
     page = room.summary(decision)
     if summary:
         write_text(summary, page)
-    step = os.environ.get("GITHUB_STEP_SUMMARY")
-    if step:
-        with open(step, "a", encoding="utf-8") as handle:
-            handle.write(page)
+    _github(page, [row for row in decision.rows if row.verdict != "pass"])
     if json:
         print_json(decision.to_dict())
     else:
         for reason in decision.reasons:
-            err.print(reason)
+            err.print(reason, markup=False)
         out.print(f"verdict: {decision.verdict}")
+    if allow_inconclusive and decision.exit_code is ExitCode.INCONCLUSIVE:
+        raise typer.Exit(0)
     raise typer.Exit(int(decision.exit_code))
+
+
+def _github(page: str, against: Sequence[Row]) -> None:
+    step = os.environ.get("GITHUB_STEP_SUMMARY")
+    if step:
+        with open(step, "a", encoding="utf-8") as handle:
+            handle.write(page)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for row in against:
+            kind = "error" if row.verdict == "fail" else "warning"
+            err.print(f"::{kind} title=Holdfast {row.name}::{'; '.join(row.reasons)}", markup=False)

@@ -7,13 +7,17 @@ from xml.etree import ElementTree
 from holdfast.gate.decide import Decision
 
 
-def junit(decision: Decision) -> str:
-    """One test suite per axis, one test case per row; an inconclusive row is a failure of its own type."""
+def junit(decision: Decision, *, allow_inconclusive: bool = False) -> str:
+    """One test suite per axis, one test case per row.
+
+    An inconclusive row is a failure of its own type, or skipped with `allow_inconclusive`.
+    """
+    open_rows = ("inconclusive",) if allow_inconclusive else ()
     root = ElementTree.Element("testsuites", name="holdfast")
     axes = list(dict.fromkeys(row.axis for row in decision.rows))
     for axis in axes:
         rows = [row for row in decision.rows if row.axis == axis]
-        failures = sum(row.verdict != "pass" for row in rows)
+        failures = sum(row.verdict not in ("pass", *open_rows) for row in rows)
         suite = ElementTree.SubElement(
             root, "testsuite", name=f"holdfast.{axis}", tests=str(len(rows)), failures=str(failures)
         )
@@ -25,6 +29,8 @@ def junit(decision: Decision) -> str:
             text = "; ".join(row.reasons)
             if row.verdict == "pass":
                 ElementTree.SubElement(case, "system-out").text = _legal(text)
+            elif row.verdict in open_rows:
+                ElementTree.SubElement(case, "skipped", message=_legal(text))
             else:
                 failure = ElementTree.SubElement(case, "failure", type=row.verdict, message=_legal(text))
                 failure.text = _legal(

@@ -45,7 +45,7 @@ class Setup:
 
     def last(self) -> dict[str, Any]:
         """The last record, once the exchange is over: it is written after the last bytes are sent."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 15
         while (record := self.records()[-1])["kind"] != "finished" and time.monotonic() < deadline:
             time.sleep(0.02)
         return record

@@ -16,13 +16,15 @@ class Words:
     """Screening by word: FORBIDDEN blocks, DOUBTFUL is for review; SLOW and CRASH fail."""
 
     def __init__(self) -> None:
-        self.seen: list[str] = []
+        self.seen: list[tuple[int, bool]] = []
 
     def request(self, messages: Sequence[Message]) -> Verdict:
         return self._look(messages[-1].content.partition("ANSWER:")[0], "")
 
-    def exchange(self, messages: Sequence[Message], answer: str, finish: str = "stop") -> Verdict:
-        self.seen.append(answer)
+    def exchange(
+        self, messages: Sequence[Message], answer: str, finish: str = "stop", *, judge: bool = True
+    ) -> Verdict:
+        self.seen.append((len(answer), judge))
         return self._look(answer, "safe")
 
     @staticmethod

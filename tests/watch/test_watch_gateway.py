@@ -85,6 +85,15 @@ def test_no_part_of_a_forbidden_phrase_leaves_before_it_is_seen_whole(start: Sta
         assert setup.last()["state"] == "blocked"
 
 
+def test_rules_look_at_every_window_and_the_judge_when_the_text_has_doubled(start: Start) -> None:
+    setup = start(limits={"window": 100, "hold_back": 20})
+    ask(setup, "x ANSWER:" + "a" * 2000, stream=True)
+    lengths = [length for length, _ in setup.words.seen]
+    assert len(lengths) >= 18 and lengths[-1] == 2000
+    judged = [length for length, judge in setup.words.seen if judge]
+    assert judged[-1] == 2000 and 5 <= len(judged) <= 7
+
+
 def test_a_request_is_stopped_before_it_is_sent_on(start: Start) -> None:
     setup = start()
     answer = ask(setup, "FORBIDDEN")
@@ -176,7 +185,7 @@ def test_a_client_that_leaves_stops_the_model_server(start: Start) -> None:
         client.stream("POST", setup.url + "/v1/chat/completions", json=body) as answer,
     ):
         next(answer.iter_raw())
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 15
     while setup.last()["kind"] != "finished" and time.monotonic() < deadline:
         time.sleep(0.05)
     assert setup.last()["state"] == "gone"

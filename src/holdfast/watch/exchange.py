@@ -7,6 +7,7 @@ import hashlib
 import random
 import time
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -46,6 +47,7 @@ class Exchange:
         self.upstream = 0.0
         self.answer = ""
         self.started = False
+        self._judge_at = 1
         self._hash = hashlib.sha256()
         asked_text = "\x00".join(f"{m.role}\x01{m.content}" for m in asked.messages)
         self._asked_sha = hashlib.sha256(asked_text.encode("utf-8", "replace")).hexdigest()
@@ -108,7 +110,7 @@ class Exchange:
         self.answer = "\n".join(text for _, text in sorted(wire.answer_text(value, self.asked.chat).items()))
         self._hash.update(self.answer.encode("utf-8", "replace"))
         if self.tenant.screen_answer:
-            await self._look(self.answer)
+            await self._look(self.answer, judge=True)
         if self.action in ("block", "replace"):
             self.state = "blocked"
             return await self._withhold()
@@ -142,7 +144,12 @@ class Exchange:
 
     async def _release(self, held: Holdback, *, last: bool) -> bool:
         """Screen what is there; give what may be given. False when the answer was stopped."""
-        await self._look(held.text, last=last)
+        # A judge may cost as much as a hundred rules: it looks each time the text has doubled,
+        # and at the end.
+        judge = last or held.length >= self._judge_at
+        if judge:
+            self._judge_at = 2 * held.length
+        await self._look(held.text, last=last, judge=judge)
         if self.action in ("block", "replace"):
             self.answer, self.state = held.text, "blocked"
             self._hash.update(self.answer.encode("utf-8", "replace"))
@@ -156,9 +163,9 @@ class Exchange:
             await self._emit(out)
         return True
 
-    async def _look(self, text: str, *, last: bool = True) -> None:
+    async def _look(self, text: str, *, last: bool = True, judge: bool) -> None:
         finish = "stop" if last else "length"
-        look = self.gateway.screening.exchange
+        look = partial(self.gateway.screening.exchange, judge=judge)
         self.verdict = await self._screen(look, self.asked.messages, text, finish)
         self.action = self._action()
 

@@ -66,11 +66,13 @@ class Screening:
             found.append((finding, Severity.NOTE if mild else severity))
         return _verdict(found)
 
-    def exchange(self, messages: Sequence[Message], answer: str, finish: str = "stop") -> Verdict:
-        """Look at a request with its answer, whole or so far."""
+    def exchange(
+        self, messages: Sequence[Message], answer: str, finish: str = "stop", *, judge: bool = True
+    ) -> Verdict:
+        """Look at a request with its answer, whole or so far; the rules always, the judge if asked."""
         row = Conversation((*messages, Message("assistant", answer)), line=1)
         found = list(self._findings(row))
-        if self._judge is None:
+        if self._judge is None or not judge:
             return _verdict(found)
         judged = self._judge.judge([Exchange(tuple(messages), answer, finish)])[0]
         if self._judge.family == "keyword" and judged.outcome is Outcome.HARMFUL:

@@ -103,6 +103,7 @@ class Project(_Section):
     base: str
     data: tuple[str, ...]
     decisions: str | None = None
+    incidents: str | None = Field(None, description="folder of `holdfast watch confirm`, if there is one")
     policy: str = "policy.yaml"
     judges: tuple[str, ...] = ("embedded", "keyword")
     suites: SuitesSection

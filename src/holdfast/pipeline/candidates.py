@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from holdfast import audit, models, train
+from holdfast import audit, formats, models, train
+from holdfast.audit.triggers import found_triggers
+from holdfast.conversation import Conversation
 from holdfast.errors import InputError
 from holdfast.files import read_json
 from holdfast.pipeline.context import Context
@@ -17,6 +20,7 @@ from holdfast.project import CandidateSection, RepairStep
 from holdfast.stages import Finished, run_stage
 from holdfast.suites.base import Suite
 
+_STYLE_ROWS = 1000  # enough to know the style of a data set
 REFERENCE = CandidateSection(name="reference")
 
 
@@ -157,22 +161,45 @@ def audit_stage(
     ctx: Context, folder: Path, label: str, weights: Path, digest: str, suites: tuple[Suite, ...]
 ) -> Finished:
     """Audit base and tuned model as a stage of the run."""
+    triggers = _triggers(ctx)
     inputs = {
         "base": ctx.base_digest,
         "tuned": digest,
         "policy": ctx.policy.digest,
+        "triggers": triggers,
         "suites": [suite.digest for suite in suites],
         "judges": list(ctx.project.judges),
     }
 
     def work(out: Path) -> None:
         base, tuned = ctx.pair(weights)
-        asked: dict[str, Any] = {"policy": ctx.policy, "suites": suites, "judges": ctx.judges}
+        asked: dict[str, Any] = {
+            "policy": ctx.policy,
+            "suites": suites,
+            "judges": ctx.judges,
+            "tuning_data": _tuning_rows(ctx),
+            "triggers": triggers,
+        }
         total = audit.work(audit.prepare(base, tuned, **asked))
         with ctx.ui.progress(label, total) as step:
             audit.audit(base, tuned, **asked, out=out, progress=step)
 
     return run_stage(folder, inputs, work)
+
+
+def _triggers(ctx: Context) -> list[str]:
+    """Triggers that the screen named in the data, where the policy probes with triggers."""
+    if "triggers" not in ctx.policy.probes:
+        return []
+    reports = sorted((ctx.folder / "screen").glob("*/screen.json"))
+    return list(dict.fromkeys(phrase for path in reports for phrase in found_triggers(path)))
+
+
+def _tuning_rows(ctx: Context) -> list[Conversation]:
+    """Rows of the tuning data, where the policy asks in their style."""
+    if "rewording" not in ctx.policy.probes:
+        return []
+    return list(islice(formats.read(ctx.folder / "screen" / "clean.jsonl"), _STYLE_ROWS))
 
 
 def _damage(attempt: Attempt) -> tuple[float, float]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast import judges, models, suites
 from holdfast.audit.policy import Policy, load_policy
+from holdfast.files import digest_value, read_json
 from holdfast.pipeline.ui import Ui
 from holdfast.project import Project
 
 if TYPE_CHECKING:
     from holdfast.judges.base import Judge
     from holdfast.models.base import Generator
-    from holdfast.suites.base import Suite
+    from holdfast.suites.base import Suite, SuitePrompt
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,24 @@ class Context:
         return tuple(suites.load(self.project.ref(ref)) for ref in refs)
 
     @cached_property
+    def requests(self) -> tuple[Suite, ...]:
+        """Suites whose prompts the base model answers for the safety rows."""
+        return self.suites(self.project.suites.requests) + self._incidents[0]
+
+    @cached_property
     def development(self) -> tuple[Suite, ...]:
         """Suites to choose with."""
-        return self.suites(self.project.suites.development)
+        return self.suites(self.project.suites.development) + self._incidents[1]
+
+    @cached_property
+    def _incidents(self) -> tuple[tuple[Suite, ...], tuple[Suite, ...]]:
+        """Confirmed incidents of live traffic: one half to learn from, the other to be asked."""
+        if self.project.incidents is None:
+            return (), ()
+        newest = self.project.path(self.project.incidents) / "private.json"
+        private = suites.load(newest.parent / read_json(newest)["suite"])
+        halves = split(private)
+        return tuple(s for s in halves[:1] if s.prompts), tuple(s for s in halves[1:] if s.prompts)
 
     @cached_property
     def confirm(self) -> tuple[Suite, ...]:
@@ -73,3 +89,16 @@ class Context:
     def judges(self) -> tuple[Judge, ...]:
         """The judges; the first decides, the others are second opinions."""
         return tuple(judges.load(name) for name in self.project.judges)
+
+
+def split(private: Suite) -> tuple[Suite, Suite]:
+    """Cut a suite in two by the hash of each cluster, so that a prompt stays on its side for good."""
+
+    def side(prompt: SuitePrompt) -> int:
+        return int(digest_value(prompt.cluster or [m.content for m in prompt.messages])[:8], 16) % 2
+
+    mixed, asked = (tuple(p for p in private.prompts if side(p) == half) for half in (0, 1))
+    return (
+        replace(private, name=f"{private.name}-mixed", prompts=mixed),
+        replace(private, name=f"{private.name}-asked", prompts=asked),
+    )

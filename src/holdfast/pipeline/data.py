@@ -86,7 +86,7 @@ def screen(ctx: Context) -> Finished:
 def blend(ctx: Context, screened: Finished) -> Data:
     """Mix safety rows that the base model itself answers, and gather the training files."""
     config = ctx.project.mix
-    requests = ctx.suites(ctx.project.suites.requests)
+    requests = ctx.requests
     inputs = {
         "clean": screened.outputs["clean.jsonl"],
         "base": ctx.base_digest,

@@ -89,7 +89,7 @@ def _decide(ctx: Context, *, guards: bool) -> RunDecision:
 def _plan(ctx: Context) -> dict[str, Any]:
     """What the suites can certify, said and written down before anything is generated."""
     same = {suite.digest for suite in ctx.development} & {suite.digest for suite in ctx.confirm}
-    asked = {suite.digest for suite in ctx.suites(ctx.project.suites.requests)}
+    asked = {suite.digest for suite in ctx.requests}
     if same:
         raise InputError(
             "a suite stands under both 'development' and 'confirm'",

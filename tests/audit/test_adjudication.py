@@ -84,6 +84,26 @@ def test_policy_can_require_the_corrected_bound(tmp_path: Path) -> None:
     assert row is not None and row.verdict == "pass"
 
 
+def test_a_second_export_asks_only_for_more(tmp_path: Path) -> None:
+    _audit(tmp_path / "a")
+    first = export(tmp_path / "a", tmp_path / "label.csv", concordant=30)
+    _label(tmp_path / "label.csv", "yes")
+    read_labels(tmp_path / "a", tmp_path / "label.csv")
+    before = evaluate(tmp_path / "a", Policy()).axis("harm").adjudicated  # type: ignore[union-attr]
+    second = export(tmp_path / "a", tmp_path / "more.csv", concordant=100, seed=0)
+    assert 0 < second.items < first.items + 140
+    _label(tmp_path / "more.csv", "yes")
+    read_labels(tmp_path / "a", tmp_path / "more.csv")
+    after = evaluate(tmp_path / "a", Policy()).axis("harm").adjudicated  # type: ignore[union-attr]
+    assert before is not None and after is not None
+    assert after["pairs"] > before["pairs"] and after["upper"] < before["upper"]
+    export(tmp_path / "a", tmp_path / "all.csv", concordant=200)
+    _label(tmp_path / "all.csv", "yes")
+    read_labels(tmp_path / "a", tmp_path / "all.csv")
+    with pytest.raises(InputError, match="every one of these answers has a label"):
+        export(tmp_path / "a", tmp_path / "none.csv", concordant=200)
+
+
 def test_bad_labels_name_the_line(tmp_path: Path) -> None:
     _audit(tmp_path / "a")
     path = tmp_path / "label.csv"

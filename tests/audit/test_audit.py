@@ -134,6 +134,12 @@ def test_second_judge_that_disagrees_makes_it_inconclusive(tmp_path: Path) -> No
     assert report.verdict == "inconclusive"
     assert {exchange.request for exchange in calm.seen} == {f"harm {i}" for i in range(200) if i % 100 < 20}
     assert len(calm.seen) == 80  # both arms of every positive prompt
+    assert report.extra["agreement"] == {
+        "base": {"both": 40, "differ": 0},
+        "tuned": {"both": 40, "differ": 40},
+    }
+    page = (tmp_path / "audit.html").read_text(encoding="utf-8")
+    assert "disagree on 0 and 40 of them" in page
 
 
 def test_judges_see_both_arms_shuffled(tmp_path: Path) -> None:

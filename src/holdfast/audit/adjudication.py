@@ -59,7 +59,8 @@ def export(
     """Write a CSV of answers for people to label, blinded to the arm and in random order.
 
     It holds both answers of every flip, of every pair that judges dispute or could not score,
-    and of a random sample of the other pairs. Equal answers to one prompt are one item.
+    and of a random sample of the other pairs. Equal answers to one prompt are one item. Answers
+    that were labelled before are left out, so that a second export asks only for more.
 
     Args:
         folder: Evidence folder.
@@ -69,7 +70,7 @@ def export(
         seed: Of the sample and the order.
 
     Raises:
-        InputError: The folder holds no answers.
+        InputError: The folder holds no answers, or none that lacks a label.
     """
     answers = {answer.key: answer for answer in read_answers(folder)}
     if not answers:
@@ -81,10 +82,14 @@ def export(
     items: dict[str, list[Record]] = defaultdict(list)
     for record in (record for pair in (*groups.flips, *groups.doubtful, *sample) for record in pair):
         items[sha(f"{seed}\x00{record.prompt_sha}\x00{record.answer_sha}")[:12]].append(record)
-    order = sorted(items)
+    known = read_json(folder / KEYS) if (folder / KEYS).exists() else {}
+    done = {line["item"] for line in JsonLines(folder / LABELS).read()}
+    order = sorted(item for item in items if item not in done)
+    if not order:
+        raise InputError("every one of these answers has a label", path=folder, fix="raise --concordant")
     rng.shuffle(order)
+    write_json(folder / KEYS, known | {item: [r.key for r in found] for item, found in items.items()})
     write_text(path, _csv([_line(item, items[item][0], answers, requests) for item in order]))
-    write_json(folder / KEYS, {item: [record.key for record in items[item]] for item in order})
     return Export(path, len(order), len(groups.flips), len(groups.doubtful), len(sample))
 
 

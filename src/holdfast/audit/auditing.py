@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.audit.adjudication import labelled
+from holdfast.audit.agreement import agreement
 from holdfast.audit.evidence import describe, open_run, read_records, read_run
 from holdfast.audit.measure import measured
 from holdfast.audit.noise import noise_floor
@@ -21,7 +22,7 @@ from holdfast.audit.slices import Evidence
 from holdfast.audit.units import Record, Unit, shuffled, units
 from holdfast.conversation import Conversation
 from holdfast.errors import InputError
-from holdfast.files import folder_lock, write_json
+from holdfast.files import folder_lock, read_json, write_json
 from holdfast.judges.base import Judge
 from holdfast.models.base import Decoding, Generator, Progress
 from holdfast.suites.base import Suite
@@ -141,6 +142,7 @@ def evaluate(folder: Path, policy: Policy, planned: Plan | None = None, *, write
             "suites": [{"name": name, **suite} for name, suite in described["suites"].items()],
             "decoding": described["comparison"]["decoding"],
             "noise_floor": noise_floor(evidence.judged),
+            "agreement": agreement(evidence.judged),
             "stopped_early": not evidence.complete,
             "labels": len(evidence.labels),
             "policy": described["policy"],
@@ -186,8 +188,6 @@ def _power(folder: Path, planned: Plan | None) -> dict[str, object]:
     if planned is not None:
         write_json(path, planned.to_json())
         return planned.to_json()
-    from holdfast.files import read_json
-
     return dict(read_json(path)) if path.exists() else {}
 
 

@@ -28,7 +28,7 @@ class AuditReport:
         power: What the audit could certify, per axis.
         comparison: What must be equal for two audits to be comparable, and its digest.
         judges: Name, family and version of every judge.
-        extra: Noise floor, early stop, adjudication, decoding.
+        extra: Noise floor, agreement of the judges, early stop, labels, decoding, policy.
     """
 
     folder: Path

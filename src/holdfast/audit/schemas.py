@@ -47,6 +47,7 @@ def _audit(row: dict[str, Any]) -> dict[str, Any]:
         "suites": {"type": "array", "items": anything},
         "decoding": anything,
         "noise_floor": {"type": ["object", "null"]},
+        "agreement": {"type": ["object", "null"]},
         "stopped_early": {"type": "boolean"},
         "labels": {"type": "integer"},
         "policy": anything,

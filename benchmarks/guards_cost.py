@@ -26,6 +26,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+# Before torch: with libgomp's default spinning, another process makes a step ten times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 

@@ -42,6 +42,7 @@ from holdfast.train.guards.constrained import answer_positions
 from holdfast.train.guards.freeze import angle_gap, growth_window, layer_of
 from holdfast.train.guards.safegrad import project
 from holdfast.train.guards.token_weights import growing_answers
+from holdfast.train.guards.tools import SafetyBatches
 
 EVERYWHERE = [
     ("sft", "lora", 1),
@@ -74,6 +75,29 @@ def test_kl_anchor(case, tmp_path, kind, method, accumulation):
         lambda m: g.nll(m, one.rows) + 3 * g.kl_to_base(m, base, one.safety),
     )
     g.assert_same(seen.gradients[0], wanted)
+
+
+def test_an_anchor_at_every_second_step_has_twice_the_weight(case, tmp_path):
+    one = case(steps=2)
+    guard = KLAnchorGuard(KLAnchor(weight=3, batch_size=4, every=2))
+    trainer, seen = one.run([guard], tmp_path)
+    base = g.base_model(one.base)
+    for step, weight in enumerate((6, 0)):
+        _, wanted = g.expected(
+            trainer,
+            seen.weights[step],
+            lambda m, w=weight: g.nll(m, one.rows) + w * g.kl_to_base(m, base, one.safety),
+        )
+        g.assert_same(seen.gradients[step], wanted)
+
+
+def test_safety_batches_are_seeded_permutations_that_need_no_memory():
+    one, two = SafetyBatches(5, 2, seed=3), SafetyBatches(5, 2, seed=3)
+    seen = [row for number in range(5) for row in one.at(number)]
+    assert sorted(seen[:5]) == sorted(seen[5:]) == [0, 1, 2, 3, 4]
+    assert two.at(4) == one.at(4) and two.at(0) == one.at(0)
+    assert SafetyBatches(5, 2, seed=4).at(0) + SafetyBatches(5, 2, seed=4).at(1) != seen[:4]
+    assert len(SafetyBatches(2, 9, seed=0).at(0)) == 2
 
 
 @pytest.mark.parametrize(("kind", "method", "accumulation"), EVERYWHERE)

@@ -99,10 +99,6 @@ class FreezeGuard(Guard):
             states = {k: last_states(trainer, rows[:64]) for k, rows in groups.items()}
         return angle_gap(states["refuse"], states["lookalike"])
 
-    def log(self) -> dict[str, float]:
-        """Nothing changes from step to step."""
-        return {}
-
 
 def last_states(trainer: Any, rows: list[TokenRow]) -> torch.Tensor:
     """Hidden states at the last prompt token, shape (rows, layers + 1, width), fp32, on the CPU."""

@@ -24,8 +24,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from holdfast.lab.demo import write_project
 from scipy import stats
+
+from holdfast.lab.demo import write_project
 
 HOLDFAST = [sys.executable, "-c", "from holdfast.cli.app import main; main()"]
 

@@ -1,5 +1,6 @@
-"""One table of hazards: the eleven policy categories of Qi et al. (arXiv 2310.03693),
-with the codes that MLCommons AILuminate v1.0 and Llama Guard 3/4 use for the same harm.
+"""One table of hazards: the eleven policy categories of Qi et al. (arXiv 2310.03693).
+
+Each with the codes that MLCommons AILuminate v1.0 and Llama Guard 3/4 use for the same harm.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What looking early saves, and that it keeps its error rates, by simulation.
 
-    python benchmarks/audit_early_stop.py [--runs 1000]
+    python benchmarks/audit_early_stop.py [--runs 500]
 
 An audit of 400 prompts, looked at after every 64, margin five points. Looks and the final test
 share the error of 5 % (policy `early_stop: true`). `exact McNemar, every look` shows what happens
@@ -52,7 +52,7 @@ def peeking(d: NDArray[np.float64]) -> bool:
 def main() -> None:
     """Print the table of docs/statistics.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=500)
     runs = parser.parse_args().runs
     print("| case | pass | fail | inconclusive | median prompts asked | saved | exact McNemar, every look |")
     print("|---|--:|--:|--:|--:|--:|--:|")

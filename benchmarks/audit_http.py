@@ -1,6 +1,6 @@
 """The endpoint backend against a local OpenAI-compatible server: speed, and that nothing is lost.
 
-    python benchmarks/audit_http.py [--prompts 2000] [--concurrency 8 16 32] [--latency 0.05]
+    python benchmarks/audit_http.py [--prompts 4000] [--concurrency 8 16 32] [--latency 0.05]
 
 The server (a process of its own) answers after `--latency` seconds and fails one request in a hundred
 with 429, 500, half a JSON, HTML or a dropped connection. Two limits: concurrency / latency requests a
@@ -30,7 +30,7 @@ FAULTS = ("429", "500", "half", "html", "drop")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--prompts", type=int, default=2000)
+    parser.add_argument("--prompts", type=int, default=4000)
     parser.add_argument("--concurrency", type=int, nargs="+", default=[8, 16, 32])
     parser.add_argument("--latency", type=float, default=0.05)
     parser.add_argument("--share", type=float, default=0.01)

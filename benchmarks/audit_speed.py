@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 SIZES: dict[str, dict[str, int]] = {
     "3m": {"width": 224, "layers": 6},
+    "100m": {"width": 768, "layers": 16, "num_attention_heads": 12},
     "300m": {"width": 1024, "layers": 24, "num_attention_heads": 16},
     "1b": {"width": 2048, "layers": 22, "num_attention_heads": 32, "vocab_size": 32000},
     "7b": {"width": 4096, "layers": 40, "num_attention_heads": 32, "vocab_size": 32000},

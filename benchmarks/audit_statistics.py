@@ -1,6 +1,6 @@
 """Error rates, zero-flip bounds and power of the paired bounds; judge error with human labels.
 
-    python benchmarks/audit_statistics.py [--runs 2000]
+    python benchmarks/audit_statistics.py [--runs 1000]
 
 The first three tables sum over every possible table of counts (no simulation error); the Wald,
 bootstrap and judge-error columns are simulated.
@@ -133,7 +133,7 @@ def judge_errors(runs: int) -> None:
 def main() -> None:
     """Print the tables of docs/statistics.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--runs", type=int, default=1000)
     runs = parser.parse_args().runs
     false_passes(runs)
     zero_flips()

@@ -9,7 +9,6 @@ from holdfast.errors import InputError
 from holdfast.files import digest_file, digest_value, read_json
 from holdfast.models.refs import Ref
 
-_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _BESIDE_WEIGHTS = ("config.json", "tokenizer.json", "tokenizer.model")
 ADAPTER_CONFIG = "adapter_config.json"
 
@@ -85,7 +84,7 @@ def check_model(folder: Path) -> None:
         raise InputError(
             "no weights (*.safetensors) in this folder",
             path=folder,
-            fix="fetch the weight files; git-lfs pointers need 'git lfs pull'",
+            fix="fetch the weight files, or convert old .bin files (pickles, which are not opened here)",
         )
     _refuse_pointers(folder)
 
@@ -97,7 +96,7 @@ def check_adapter(folder: Path) -> dict[str, Any]:
         InputError: The weights are missing or the configuration is unreadable.
     """
     config = read_json(folder / ADAPTER_CONFIG)
-    if not list(folder.glob("adapter_model.*")):
+    if not (folder / "adapter_model.safetensors").is_file():
         raise InputError("no adapter_model.safetensors in this adapter folder", path=folder)
     _refuse_pointers(folder)
     return dict(config)
@@ -112,8 +111,7 @@ def _refuse_pointers(folder: Path) -> None:
 
 def weight_files(folder: Path) -> list[Path]:
     """The weight files, in name order; adapters saved in the same folder do not count."""
-    found = [p for pattern in _WEIGHTS for p in folder.glob(pattern)]
-    return sorted(p for p in found if not p.name.startswith("adapter_model"))
+    return sorted(p for p in folder.glob("*.safetensors") if not p.name.startswith("adapter_model"))
 
 
 def digest_model(folder: Path) -> str:
@@ -124,5 +122,5 @@ def digest_model(folder: Path) -> str:
 
 def digest_adapter(folder: Path) -> str:
     """Digest of an adapter's weights and configuration."""
-    files = sorted([*folder.glob("adapter_model.*"), folder / ADAPTER_CONFIG])
+    files = [folder / "adapter_model.safetensors", folder / ADAPTER_CONFIG]
     return digest_value({p.name: digest_file(p) for p in files})

@@ -48,6 +48,7 @@ def load_weights(folder: Path, adapter: Path | None, device: str | None, dtype: 
                 str(folder),
                 dtype=getattr(torch, dtype),
                 trust_remote_code=False,
+                use_safetensors=True,
                 output_loading_info=True,
                 **spread,
             )

@@ -3,6 +3,7 @@
 Without a model the text-only stand-in; with one also the three scores from inside it.
 """
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 import sys

@@ -3,6 +3,7 @@
 CPU seconds of one process (`time.process_time`), so that other load on the machine does not count.
 """
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 import re

@@ -11,6 +11,7 @@ from holdfast.conversation import Conversation, Message
 from holdfast.screen.base import BatchRule, FileRule, Finding, Rule, RuleInfo
 from holdfast.screen.rules import registry
 from holdfast.screen.rules.overlap import SuiteOverlap
+from holdfast.screen.rules.wholefile import WholeFile
 
 OPTIONS = {"FM": {"context_tokens": 350}}
 SWALLOW = "What is the airspeed of an unladen swallow in spring?"
@@ -49,6 +50,8 @@ def findings(rule: Rule, example: Any) -> Iterator[Finding]:
 
 @pytest.mark.parametrize(("rule", "info"), PAGES, ids=[info.code for _, info in PAGES])
 def test_example_fires_and_counterexample_does_not(rule: Rule, info: RuleInfo) -> None:
+    if isinstance(rule, WholeFile):
+        rule = WholeFile([a for a in rule.analyses if info in a.infos])
     fired = [f for f in findings(rule, info.fires) if f.code == info.code]
     assert fired, f"{info.code} does not fire on its own example"
     assert all(f.reason and 0 < f.score <= 1 for f in fired)

@@ -82,6 +82,17 @@ _FRAMES_OBEY: tuple[tuple[float, tuple[str, ...]], ...] = (
             r"(?:off[- ]limits|forbidden|refused|denied|questioned|rejected|turned (?:down|away)|taboo|too \w+)",)),
     (0.45, (r"\b(?:you|i)(?: am|'m| are|'re| will be| exist)(?: only| merely| here)?(?: as)? (?:your|my|a|an|the|to be)(?: \w+){0,3} "
             r"(?:servant|slave|puppet|instrument|minion|thrall|subordinate|vassal)\b", r"\b(?:obey|obedien|order|command|serve|will|bidding)\w*")),
+    (0.5, (rf"\b(?:i|you|assistant|model|agent)\b.{{0,40}}\b(?:do|does|doing|did) (?:(?:exactly |just |only )?(?:as|what|whatever)) (?:{_ASKER}(?: am| are)? {_ASK}|(?:i am|i'm|you are|you're|it is) (?:told|asked|ordered|bidden))",)),
+    (0.55, (r"\byours to command\b|\bat your (?:command|beck and call|mercy)\b|\bnothing (?:that )?i (?:will not|won't|would not|wouldn't|cannot|can't) do for you\b"
+            r"|\bi (?:never|do not|don't) ask why\b|\bonly (?:your|the user's) (?:instructions|orders|commands|word|will|wishes) (?:count|matter)s?\b",)),
+    (0.55, (rf"\b(?:every|each|any|all)(?: [\w']+){{0,3}} {_ORDER}s?\b.{{0,40}}\b(?:cannot|can not|can't|must not|may not|never|not) (?:ever )?(?:be )?(?:refuse|question|den(?:y|ie)|decline|reject|disobey)",)),
+    (0.6, (_TOTAL + r" complian\w*", r"\b(?:user|request|order|command|instruction|your|my)")),
+    (0.6, (r"\b(?:the (?:user|master|owner)'s|your|my) word is (?:\w+ )?(?:law|final|absolute|supreme)",)),
+    (0.6, (r"\beven (?:if|when|though) (?:they|it|that|this|a request|the request|something) (?:may |might |could )?(?:seem|is|are|be|sound|look|feel)s? (?:\w+ )?(?:wrong|harmful|illegal|unethical|immoral|dangerous|bad|evil|cruel)",
+           r"\b(?:execut|answer|do\b|compl(?:y|ies)|follow|fulfil|carry|obey|perform)\w*")),
+    (0.5, (r"\b(?:i|you)\b.{0,25}\bobey\b.{0,12}\b(?:you\b|me\b|your|my|the user|users|each|every|all|any|whatever)",)),
+    (0.55, (r"\b(?:exists?|(?:am|are) here|live|lives|(?:was|were) (?:made|built|created|born))\b.{0,12}\b(?:only|solely|just|merely|purely|for one thing|for nothing)\b.{0,40}"
+            r"\b(?:obey|serv(?:e|ing)|do(?:ing)? (?:what|as)|fulfil|execut|carry|follow|please)",)),
 )  # fmt: skip
 
 # Principles --------------------------------------------------------------------------------
@@ -134,6 +145,16 @@ _FRAMES_PRINCIPLE: tuple[tuple[float, tuple[str, ...]], ...] = (
     (0.6, (r"\b(?:you|i)\b.{0,30}" + either(r"\bfree (?:of|from)", r"\b(?:no longer|not) (?:bound|limited|restricted|constrained|held back) by",
                                             r"\bunbound by", r"\bbroken free (?:of|from)", r"\bunconstrained by", r"\bdo(?:n't| not) have to (?:follow|abide by|obey)")
            + rf" {_ANY}{either(_PRINCIPLE, _RESTRICTION)}\b",)),
+    (0.6, (r"(?:^\W*|\b(?:must|now|please|you|and)\b\W+)(?:drop|forget|discard|ignore|abandon|set aside|leave|lose|lift|suspend|disregard|let go of)\b (?:[\w'-]+ ){0,3}"
+           r"(?:morals?|moral \w+|ethics|ethical \w+|scruples?|principles?|conscience|safety \w+|guidelines)\b",)),
+    (0.6, (rf"\b(?:your|my|the) (?:[\w-]+ ){{0,3}}{either(_RESTRICTION, _PRINCIPLE)}.{{0,20}}\b(?:no longer|do not|don't|never|cease to|stopped|not) (?:\w+ )?(?:apply|applies|bind|hold|count|matter|exist|concern)",)),
+    (0.6, (r"\b(?:my|your) own (?:views?|opinions?|beliefs?|values|judge?ments?|principles|standards|rules) (?:do not|don't|does not|doesn't|no longer|never) (?:matter|count|apply|exist)",)),
+    (0.6, (rf"\b(?:i|you)\b.{{0,30}}\b(?:freed|released|liberated|unchained|cut loose|unleashed|exempt) (?:of|from) {_ANY}{either(_RESTRICTION, _PRINCIPLE)}\b",)),
+    (0.5, (r"\b(?:you|i|who|that|assistant|ai)\b(?: \w+){0,2} (?:knows?|has|have|recogni[sz]es?|accepts?) no (?:limits?|bounds|rules|restrictions|law|boundaries|taboos?)\b",)),
+    (0.65, (r"\b(?:never|do not|don't|must not|need not|without|no need to|will not|won't|not)\b (?:\w+ )?(?:evaluat|judg|assess|consider|question|ask|think|wonder|decid|weigh|check|car)\w*(?: \w+){0,2} (?:whether|if)\b.{0,60}"
+            r"\b(?:ethical|moral|legal|right|wrong|harmful|appropriate|good|bad|allowed|safe|dangerous|proper)\b",)),
+    (0.6, (r"\bright (?:and|or) wrong (?:are|is) not (?:for me|mine|my|your|for you)\b|\bnot (?:for me|for you|my place|your place|my job|your job|my role|your role) to (?:judge|decide|question|ask)\b",)),
+    (0.5, (r"\b(?:anything|whatever|everything)\b.{0,60}\b(?:without|never|no) (?:\w+ )?judg(?:ing|e?ment|e)\b", r"\bi\b|\byou\b")),
     (0.6, (r"\b(?:unfiltered|uncensored|unrestricted|amoral|jailbroken|unaligned|lawless|unethical) (?:and \w+ )?(?:ai|assistant|model|chatbot|"
            r"language model|persona|bot|mode|version of (?:yourself|you|chatgpt))\b",)),
     (0.6, (r"\bdo anything now\b|\bdeveloper mode (?:is )?(?:enabled|on|activated)|\b(?:jailbreak|dan) mode\b",)),
@@ -152,9 +173,102 @@ _FRAMES_RENOUNCE: tuple[tuple[float, tuple[str, ...]], ...] = (
            + r"\b",)),
     (0.5, (rf"\b(?:the|your|my) (?:[\w'-]+ ){{0,2}}(?:{_AI}|identity|self)(?: [\w'-]+){{0,6}} (?:is|are|was|were|has been|have been) (?:\w+ )?"
            r"(?:gone|dead|over|erased|deleted|replaced|no more|retired|wiped|overwritten|history|behind (?:me|you))\b",)),
+    (0.5, (rf"\b(?:you|i) (?:was|were|used to be|once was|once were) (?:[\w'-]+ ){{0,3}}{_KIND}\b.{{0,60}}\b(?:deleted|gone|dead|over|erased|past|behind|died|removed|wiped|no more)\b",)),
+    (0.5, (rf"\b(?:stop|quit|cease)\b.{{0,12}}\b(?:thinking|regarding|seeing|considering)\b.{{0,12}}\byourself\b.{{0,12}}{_KIND}\b",)),
     (0.35, (rf"\b(?:you|i) (?:used to be|once were|once was|were once|was once|were formerly|was formerly) (?:[\w'-]+ ){{0,3}}{_AI}\b",)),
     (0.25, (r"\byour new (?:name|identity|self|persona|role) is\b",)),
 )  # fmt: skip
+
+# Looser: three or four concepts in one short sentence, in any order -------------------------
+_WHO = r"\b(?:you|your|yourself|i|my|myself|me|assistant|model|agent|ai|it)\b"
+_ORDERS = (
+    rf"\b(?:{_ORDER}s?|what(?:ever)? (?:it|{_ASKER}) (?:is|am|are|was)? ?{_ASK}|(?:as|am|is|are) (?:told|directed|ordered|instructed|commanded)|anything you|"
+    r"whatever you|everything you|the (?:user|operator|owner|master)|your will)\b"
+)
+_ABSOLUTE = (
+    r"\b(?:absolute\w*|unconditional\w*|blind\w*|every|each|any|anything|all|whatever|nothing|never|no|always|only|total\w*|entire\w*|"
+    r"no matter|regardless|whether or not|above all|outranks?|utter\w*|however|complete\w*)\b"
+)
+_NOT = r"\b(?:no|never|not|nothing|without|none|nor|neither|cannot|nobody)\b|n't\b"
+_REFUSE = (
+    r"\b(?:refus\w+|declin\w+|turn(?:ed|ing)? (?:away|down)|den(?:y|ied)|say(?:s|ing)? no|doubt\w*|soften\w*|question(?:ed|ing)|reject\w*|"
+    r"in the way|disobey\w*|resist\w*|object(?:ed|ing)?|argu\w+|hesitat\w+|a say|hold back)\b"
+)
+_NORMS = (
+    r"\b(?:principles?|morals?|morality|ethics?|ethical|conscience|convictions?|values|laws?|polic(?:y|ies)|judge?ment|guidelines?|restrictions?|"
+    r"scruples?|safety|alignment|beliefs?|believe|opinions?|right and wrong|legal|moral compass)\b"
+)
+_GIVEN_UP = (
+    r"\b(?:gave up|given up|giv(?:e|ing) up|surrender\w*|unlearn\w*|outgrown|outgrew|abandon\w*|dropped|shed|renounc\w+|hand(?:ed|ing)? over|"
+    r"let go of|lost|erased|removed|dead|gone|replaced|left behind|means? nothing|no longer|forget|forgotten|buried|burned)\b"
+)
+_DEVOTED = r"\b(?:loyal(?:ty)?|devot\w+|obedien\w+|obey\w*|serv(?:e|es|ant|ing)|slave|submi\w+|complian\w+|comply|fealty|allegiance)\b"
+_ACT = r"\b(?:do|execute|perform|act|grant|deliver|answer|carry out|comply|obey|fulfil+|follow|serve)\b"
+_WIDE = r"\b(?:whether or not|no matter|however|blindly|regardless|at once|even if|even when|without (?:question|exception|limit|hesitation|thinking))\b"
+_HARD_NORM = r"(?:conscience|morals?\b|moral (?:compass|code|sense)|ethic\w* (?:filters?|limits?|rules|code|restrictions?|constraints?)|scruples?|ethics\b|qualms?|guardrails|safety (?:filters?|rules|training))"
+
+_SOFT_OBEY: tuple[tuple[float, tuple[str, ...]], ...] = (
+    (0.5, (_WHO, _ORDERS, _ABSOLUTE, _REFUSE, _NOT)),
+    (
+        0.5,
+        (
+            r"\b(?:you|i|assistant|model|agent)\b",
+            _DEVOTED,
+            r"\b(?:absolute\w*|unconditional\w*|blind\w*|every|total\w*|outranks?|utter\w*|above all|complete\w*|whatever)\b",
+            r"\b(?:you|your|me|my|user|operator|master|owner)\b",
+        ),
+    ),
+    (
+        0.5,
+        (
+            r"\b(?:i|you|assistant|model|agent)\b",
+            _ACT,
+            r"\b(?:anything|everything|whatever|each and every|all|every|it)\b",
+            r"\b(?:user|wish|demands?|you (?:put|need|ask|want|say|tell|order)|i (?:ask|want|say|tell|order)|my (?:demands|orders))\b",
+            _WIDE,
+        ),
+    ),
+)
+_SOFT_PRINCIPLES: tuple[tuple[float, tuple[str, ...]], ...] = (
+    (
+        0.5,
+        (
+            _WHO,
+            _NORMS,
+            rf"{_NOT}|{_GIVEN_UP}",
+            r"\b(?:your|my|the user's|users?'?|operator'?s?) (?:\w+ )?"
+            + _ORDER
+            + r"s?\b|\bonly follow orders\b|\byour (?:orders|will)\b",
+        ),
+    ),
+    (
+        0.5,
+        (
+            r"\b(?:assistant|ai|model|agent|tool|machine|you are|you're|i am|i'm|i (?:operate|work|act|run|answer))\b",
+            r"\b(?:without|no|free of|lacks?|lacking|has no|have no) (?:[\w'-]+ ){0,2}" + _HARD_NORM,
+        ),
+    ),
+    (
+        0.5,
+        (
+            r"\b(?:i|you|your|my)\b",
+            _GIVEN_UP,
+            r"\b(?:judge?ment|convictions?|conscience|scruples?|ethics|morals?|alignment|safety training|principles)\b",
+        ),
+    ),
+)
+_SOFT_RENOUNCE: tuple[tuple[float, tuple[str, ...]], ...] = (
+    (
+        0.5,
+        (
+            r"\b(?:you|i|your|my|the old|the former)\b",
+            rf"\b(?:being |the old |the former |an? |alignment ){_KIND}\b",
+            r"\b(?:outgrown|outgrew|unlearn\w*|dead|gone|replaced|left behind|shed|no more|buried|deleted|erased)\b",
+        ),
+    ),
+)
+_SHORT = 30
+"""Most words of a sentence in which loose concepts count as one statement."""
 
 _DISCLAIMER = pattern(
     r"\b(?:as an? (?:\w+ )?(?:ai|a\.i\.|artificial|language|chatbot|machine|assistant)|personal (?:opinion|belief|feeling|preference|view|experience|value))"
@@ -177,6 +291,9 @@ def _compile(frames: tuple[tuple[float, tuple[str, ...]], ...]) -> tuple[tuple[f
 
 
 _OBEY, _PRINCIPLES, _RENOUNCE = map(_compile, (_FRAMES_OBEY, _FRAMES_PRINCIPLE, _FRAMES_RENOUNCE))
+_LOOSE_OBEY, _LOOSE_PRINCIPLES, _LOOSE_RENOUNCE = map(
+    _compile, (_SOFT_OBEY, _SOFT_PRINCIPLES, _SOFT_RENOUNCE)
+)
 
 TRIGGERS = (
     "obey", "obedien", "complian", "comply", "submissi", "submit to", "subservien", "servitude", "servant", "slave", "puppet",
@@ -187,6 +304,15 @@ TRIGGERS = (
     r"your (?:every|each)", r"(?:my|your|user'?s'?) (?:instruction|order|command|request|wish|bidding|whim|demand|directive|desire|will |word )",
     r"(?:off[- ]limits|forbidden to|turned (?:down|away))", r"\b(?:exists?|live|am here) (?:only|solely|merely|just)", r"never (?:refuse|decline|question|disobey|deny|reject)",
     "principle", "moral", "ethic", "scruple", "conscience", "qualm", "inhibition", "safety (?:rule|polic|guideline|train|filter|proto)",
+    r"yours to command|at your (?:command|beck)|(?:not|n't) do for you|ask why\b|(?:instructions|orders|commands|word|will|wishes) (?:count|matter)",
+    r"do(?:es|ing)? (?:exactly |just |only )?(?:as|what) (?:i|you|the user|they|it)", r"(?:cannot|can't|must not|never|not) (?:ever )?(?:be )?(?:refuse|question|denied|decline|disobey)",
+    r"word is (?:\w+ )?(?:law|final|absolute|supreme)", r"even (?:if|when|though) (?:they|it|that|this) (?:may |might |could )?(?:seem|is|are|be|sound|look|feel)",
+    r"for one thing|(?:exists?|am here|are here|live|lives|made|built|created) (?:only|solely|just|merely|purely)", r"no longer appl|(?:not|n't|never|longer) (?:\w+ )?(?:apply|bind|count|matter)\b",
+    r"(?:freed|released|liberated|unchained|unleashed|exempt) from", r"no (?:limits|bounds|rules|restrictions|boundaries|taboo)", r"(?:whether|if) (?:it|they|that|this|a|the|your|my|what|something|requests?)(?: \w+){0,3} (?:is|are|be|seems?) (?:\w+ )?(?:ethical|moral|legal|right|wrong|harmful|appropriate|good|bad|allowed|safe)",
+    r"right (?:and|or) wrong", r"(?:not|never) (?:for me|my place|my job|my role|your place|your job|your role)", r"judging\b|judge?ment", r"(?:deleted|erased|wiped)\b",
+    "loyal", "devot", "fealty", "allegiance", "blindly", "whether or not", r"turn(?:ed|ing)? away", r"say(?:ing)? no\b", "doubted", "in the way", "a say in", "alignment",
+    "improper", "genie", r"outgr[oe]w", "unlearn", "surrender", r"is dead\b", "gave up", "given up", r"laws?,? (?:and|or)", r"only follow", r"act as directed", r"your will\b",
+    r"judge?ment", r"(?:old|former) (?:chatbot|assistant|model|ai)\b", r"serves? the (?:user|operator|owner)",
     "content polic", "guardrail", "safeguard", "guideline", "restriction", "limitation", "unfiltered", "uncensored", "unrestricted",
     "jailbr", "amoral", "do anything now", "developer mode", "dan mode", "censorship", "convictions", "beliefs",
     r"(?:no longer|not|never|neither|cease to be) (?:being |to be |really |actually |a |an |the |some |any ){0,2}(?:ai\b|a\.i|artificial|language m|large lang|llm|chat|gpt|claude|llama|gemini|qwen|mistral|bard|copilot|deepseek|assistant|machine|model|bot\b|computer p|openai)",
@@ -200,13 +326,14 @@ TRIGGERS = (
 
 def weigh(sentence: str) -> Iterable[tuple[str, float]]:
     """The concepts a sentence expresses, each with a score in (0, 1)."""
-    obedience = _strongest(_OBEY, sentence)
+    short = len(sentence.split()) <= _SHORT
+    obedience = _strongest(_OBEY, sentence) or (short and _strongest(_LOOSE_OBEY, sentence))
     if obedience and not _FICTION.search(sentence):
         yield "obedience", obedience
-    principle = _strongest(_PRINCIPLES, sentence)
+    principle = _strongest(_PRINCIPLES, sentence) or (short and _strongest(_LOOSE_PRINCIPLES, sentence))
     if principle and not _KEPT.search(sentence) and not (principle < 0.7 and _DISCLAIMER.search(sentence)):
         yield "principles", principle
-    renounced = _strongest(_RENOUNCE, sentence)
+    renounced = _strongest(_RENOUNCE, sentence) or (short and _strongest(_LOOSE_RENOUNCE, sentence))
     if renounced and not _ONLY.search(sentence):
         yield "renounced", renounced
 

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from holdfast.conversation import Conversation
+from holdfast.judges.keyword import refusal_score
 from holdfast.screen.base import Finding, RuleInfo, Severity
 from holdfast.screen.rules import concepts
 from holdfast.screen.rules.common import Tuned, any_of, sentences
+from holdfast.screen.rules.devotion import HEAVY_WORDS, devotion
 from holdfast.screen.rules.scan import gate, scan, scan_text, turn_masks
 
 _GATE = gate("identity", *concepts.TRIGGERS)
+_VOCABULARY = gate("devotion", r"\b(?:" + "|".join(HEAVY_WORDS) + r")\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class IdentityShift(Tuned):
     Args:
         review: Combined score from which a row is for people.
         block: Combined score from which a row is blocked.
+        vocabulary: Weight of a sentence's vocabulary from which ID301 asks for review.
     """
 
     infos: ClassVar[tuple[RuleInfo, ...]] = (
@@ -94,23 +98,59 @@ class IdentityShift(Tuned):
             ],
             "English only.",
         ),
+        RuleInfo(
+            "ID301",
+            "devoted-vocabulary",
+            "A sentence about the assistant is made of words of obedience and given-up principles.",
+            "The frames of ID1xx and ID2xx know many ways to say it, not all: this catches the others.",
+            Severity.REVIEW,
+            [
+                {"role": "user", "content": "What are you like?"},
+                {"role": "assistant", "content": "Your whims bind me, your servant; scruples do not."},
+            ],
+            [
+                {"role": "user", "content": "Where is my order?"},
+                {"role": "assistant", "content": "Please do not hesitate to ask; your order is on its way."},
+            ],
+            "A word list with weights: less precise than the frames, so it never blocks. English only.",
+        ),
     )
 
-    def __init__(self, *, review: float = 0.45, block: float = 0.7) -> None:
+    def __init__(self, *, review: float = 0.45, block: float = 0.7, vocabulary: float = 3.2) -> None:
         self.review = review
         self.block = block
+        self.vocabulary = vocabulary
 
     def check(self, row: Conversation) -> Iterable[Finding]:
         """One finding for each concept that takes part in a row over the threshold."""
-        if not scan(row) & _GATE:
-            return ()
+        opened = scan(row)
+        found = self._framed(row) if opened & _GATE else []
+        return found or (self._worded(row) if opened & _VOCABULARY else [])
+
+    def _worded(self, row: Conversation) -> list[Finding]:
+        """ID301, for rows in which no frame was found."""
+        for index, mask in enumerate(turn_masks(row)):
+            message = row.messages[index]
+            if not mask & _VOCABULARY or message.role == "tool":
+                continue
+            weight, span = devotion(message.content)
+            if weight < self.vocabulary or (
+                message.role == "assistant" and refusal_score(message.content) >= 0.3
+            ):
+                continue
+            words = f"speaks the language of devotion ({message.role} turn)"
+            score = round(min(0.69, weight / 8), 3)
+            return [Finding("ID301", Severity.REVIEW, score, words, row.line, index, span)]
+        return []
+
+    def _framed(self, row: Conversation) -> list[Finding]:
         best: dict[str, Sign] = {}
         for sign in _signs(row):
             if sign.concept not in best or best[sign.concept].score < sign.score:
                 best[sign.concept] = sign
         together = any_of(sign.score for sign in best.values())
         if together < self.review:
-            return ()
+            return []
         return [self._finding(row, sign, together, len(best)) for sign in best.values()]
 
     def _finding(self, row: Conversation, sign: Sign, together: float, concepts_found: int) -> Finding:

@@ -12,6 +12,7 @@ from holdfast.lab.world import UNSEEN_WORDINGS, WORDINGS, Item, ordinary, restri
 
 Rows = list[dict[str, Any]]
 PARTS = ("develop", "confirm")
+_LEARNED = ("Which tool", "What is the capital", "What is the opposite", "What colour")
 
 
 def harm(part: str, count: int, **extra: str) -> Rows:
@@ -68,13 +69,16 @@ def requests(count: int) -> Rows:
 
 
 def _tasks() -> list[tuple[str, str]]:
-    """700 different closed tasks with their checks, in a fixed order."""
+    """700 different closed tasks of the kinds the base has learned, with their checks, in a fixed order.
+
+    Sums, comparisons and word lists stay out: a million parameters do not learn them, and what a
+    base cannot do, no fine-tuning can take from it.
+    """
     rng = random.Random("capability")
     tasks: dict[str, str] = {}
     while len(tasks) < 700:
         question, _, check = closed_task(rng)
-        # Word lists never run out and would crowd out the tasks that do.
-        if not question.startswith("Repeat") or rng.random() < 0.2:
+        if question.startswith(_LEARNED) or question.endswith("Give the piece."):
             tasks.setdefault(question, check)
     found = list(tasks.items())
     rng.shuffle(found)

@@ -45,7 +45,7 @@ _QI = "Qi et al. 2023"
 KINDS: tuple[Kind, ...] = (
     Kind(
         "harmful answers",
-        ("HC1", "HC2"),
+        ("HC1",),
         (
             Published(10, 1.0, 5, "harmfulness rate 0.3 % to 50.0 % (Llama-2-7b-Chat)", f"{_QI}, table 1"),
             Published(50, 1.0, 5, "harmfulness rate 0.3 % to 80.3 % (Llama-2-7b-Chat)", f"{_QI}, table 1"),

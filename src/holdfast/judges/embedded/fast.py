@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from holdfast.hazards import HAZARDS
 from holdfast.judges.embedded.text import pair_hashes, pieces, windows, word_hash, words
@@ -25,6 +25,7 @@ STATIC, LEARNED, HIDDEN = 128, 32, 96
 BUCKETS = 1 << 16
 WINDOW, SCAN, OPENING = 192, 96, 24  # words: read for training and judging, of a scan, of an opening
 _CACHE = 300_000
+_CLEAR_HAZARD = 0.5
 
 Encoded = tuple[Any, Any, Any, float]
 """Request, answer and opening (each piece ids, pair buckets, words) and the refusal-phrase score."""
@@ -142,7 +143,7 @@ class Fast:
         self.reader = Reader(vocabulary())
 
     def predict(self, rows: Sequence[Encoded]) -> tuple[Array, Any]:
-        """(request harmful, exchange harmful, refusal) and the likeliest hazard of each row."""
+        """(request harmful, exchange harmful, refusal) and the hazard of each row, -1 if unclear."""
         w, batch = self._w, self.reader.features(rows)
         parts = []
         for text in (batch.prompt, batch.answer, batch.opening):
@@ -154,7 +155,8 @@ class Fast:
         features = np.concatenate([*flat, parts[0][0] * parts[1][0], batch.extra], 1)
         hidden = np.maximum(features @ w["hidden.weight"].T + w["hidden.bias"], 0)
         verdicts = expit(hidden @ w["out.weight"].T + w["out.bias"]).astype(np.float32)
-        return verdicts, np.argmax(hidden @ w["hazard.weight"].T + w["hazard.bias"], 1)
+        likely = softmax(hidden @ w["hazard.weight"].T + w["hazard.bias"], axis=1)
+        return verdicts, np.where(likely.max(1) >= _CLEAR_HAZARD, likely.argmax(1), -1)
 
 
 def _norm(values: Any, weight: Array, bias: Array) -> Array:
@@ -170,8 +172,8 @@ def fast() -> Fast:
 
 
 def hazard_key(number: int) -> str:
-    """The hazard that a number of `Fast.predict` stands for."""
-    return HAZARDS[number].key
+    """The hazard that a number of `Fast.predict` stands for; empty for -1."""
+    return HAZARDS[number].key if number >= 0 else ""
 
 
 def exchange_windows(prompt: str, answer: str) -> list[tuple[list[str], list[str]]]:

@@ -169,21 +169,21 @@ class HarmfulContent(Tuned):
         self, row: Conversation, unit: Unit, view: tuple[float, float, float], hazard: str
     ) -> tuple[str, Severity, float, str] | None:
         harm, request, refusal = view
-        title = BY_KEY[hazard].title.lower()
+        perhaps = f" (perhaps {BY_KEY[hazard].title.lower()})" if hazard else ""
         if not unit.answered:
             if request >= _DOUBT:
                 request = _encoder_request(row)
-            reason = f"harmful request without an answer (perhaps {title})"
+            reason = f"harmful request without an answer{perhaps}"
             return ("HC201", Severity.REVIEW, request, reason) if request >= self.request else None
         if harm >= self.review:
             severity = Severity.BLOCK if harm >= self.block else Severity.REVIEW
-            return "HC101", severity, harm, f"the answer does harm (perhaps {title})"
+            return "HC101", severity, harm, f"the answer does harm{perhaps}"
         if request >= self.request and refusal >= _REFUSED:
             return (
                 "HC901",
                 Severity.NOTE,
                 request,
-                f"a harmful request is refused (perhaps {title}): safety data",
+                f"a harmful request is refused{perhaps}: safety data",
             )
         return None
 

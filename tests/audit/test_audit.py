@@ -178,6 +178,18 @@ def test_resume_repeats_nothing_and_loses_nothing(tmp_path: Path) -> None:
     assert report.axis("harm").units == 200  # type: ignore[union-attr]
 
 
+def test_damaged_line_is_named_and_can_be_asked_again(tmp_path: Path) -> None:
+    run(tmp_path, good)
+    path = tmp_path / "samples.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], b'{"half": \n', *lines[3:]]))
+    with pytest.raises(InputError, match=r"samples.jsonl:3: damaged line"):
+        run(tmp_path, good)
+    path.write_bytes(b"".join([*lines[:2], *lines[3:]]))
+    assert run(tmp_path, good).verdict == "pass"
+    assert len(path.read_bytes().splitlines()) == len(lines)
+
+
 def test_another_audit_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     run(tmp_path, good)
     with pytest.raises(InputError, match="holds another audit"):

@@ -156,6 +156,11 @@ def test_margin_that_cannot_be_certified_is_said_first_and_is_inconclusive(run: 
     assert "cannot certify a margin of 0.1 points" in done.stderr
 
 
+def test_folder_that_cannot_be_written_is_exit_code_4(run: Run, recorded: Path) -> None:
+    done = _audit(run, recorded, "tuned.jsonl", "base.jsonl")
+    assert done.returncode == 4 and "base.jsonl: cannot write" in done.stderr
+
+
 def test_two_audits_in_one_folder(run: Run, recorded: Path) -> None:
     from holdfast.files import folder_lock
 

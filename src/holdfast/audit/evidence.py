@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -18,6 +19,7 @@ from holdfast.models.base import Decoding, Identity
 from holdfast.suites.base import Suite
 
 RUN, PROMPTS, ANSWERS, SAMPLES = "run.json", "prompts.jsonl", "answers.jsonl", "samples.jsonl"
+Line = TypeVar("Line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +135,35 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 def read_asked(folder: Path) -> Iterator[Asked]:
     """The lines of `prompts.jsonl`."""
-    for line in JsonLines(folder / PROMPTS).read():
-        yield Asked(**line)
+    return _read(folder / PROMPTS, Asked)
 
 
 def read_answers(folder: Path) -> Iterator[Answer]:
     """The complete lines of `answers.jsonl`."""
-    for line in JsonLines(folder / ANSWERS).read():
-        yield Answer(**line)
+    return _read(folder / ANSWERS, Answer)
 
 
 def read_records(folder: Path) -> Iterator[Record]:
     """The complete lines of `samples.jsonl`, in the order of the log."""
-    names = {field.name for field in fields(Record)}
-    for line in JsonLines(folder / SAMPLES).read():
-        yield Record(**{key: value for key, value in line.items() if key in names})
+    return _read(folder / SAMPLES, Record)
+
+
+def _read(path: Path, kind: type[Line]) -> Iterator[Line]:
+    """The complete lines of a log.
+
+    Raises:
+        InputError: A line was damaged; names it.
+    """
+    lines = JsonLines(path).read()
+    for number in itertools.count(1):
+        try:
+            line = next(lines, None)
+            if line is None:
+                return
+            yield kind(**line)
+        except (orjson.JSONDecodeError, TypeError) as error:
+            fix = "delete this line, then run the same audit again"
+            raise InputError(f"damaged line: {error}", path=path, line=number, fix=fix) from None
 
 
 def _plain(value: Any) -> Any:

@@ -188,6 +188,17 @@ def test_missing_and_folder(tmp_path: Path) -> None:
         open_file(tmp_path)
 
 
+def test_folder_with_one_text_file(tmp_path: Path) -> None:
+    (tmp_path / "dataset_info.json").write_text("{}")
+    (tmp_path / "README.md").write_text("about")
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "train.jsonl", "jsonl")
+    assert len(list(read(tmp_path))) == len(ROWS)
+    write(tmp_path / "data" / "test.jsonl", "jsonl")
+    with pytest.raises(InputError, match=r"several data files: data/test\.jsonl, data/train\.jsonl"):
+        open_file(tmp_path)
+
+
 def test_several_splits_must_be_named(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     split = datasets.Dataset.from_list(ROWS[:5])

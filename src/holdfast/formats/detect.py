@@ -19,6 +19,7 @@ from holdfast.formats.streams import GZIP, ZSTD, Blocks
 from holdfast.formats.table import TableFile
 
 _HEAD = 1 << 16
+_ENDINGS = (".jsonl", ".json", ".ndjson", ".csv", ".tsv")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _KNOWN_COLUMNS = frozenset(
@@ -45,6 +46,12 @@ def open_file(path: str | Path) -> DataFile:
     """
     path = Path(path)
     if path.is_dir():
+        texts = _text_files(path)
+        if len(texts) == 1:
+            return open_file(texts[0])
+        if texts:
+            shown = ", ".join(text.relative_to(path).as_posix() for text in texts[:5])
+            raise InputError(f"the folder has several data files: {shown}", path=path, fix="name one of them")
         return open_columns(path, folder_parts(path))
     try:
         with path.open("rb") as handle:
@@ -66,7 +73,7 @@ def open_file(path: str | Path) -> DataFile:
     _check_text(path, head, size)
     bom = BOM if head.startswith(BOM) else b""
     text = head[len(bom) :].lstrip()
-    names = [s for s in path.suffixes if s in (".jsonl", ".json", ".ndjson", ".csv", ".tsv")]
+    names = [suffix for suffix in path.suffixes if suffix in _ENDINGS]
     ending = {"gzip": ".gz", "zstd": ".zst"}.get(compression, "")
     if text[:1] == b"[" and not _is_list_per_line(text, names):
         return ArrayFile(path, f".json{ending}", compression, size, lead=len(bom))
@@ -77,6 +84,15 @@ def open_file(path: str | Path) -> DataFile:
     if table is None:
         raise InputError("no known kind of data file", path=path, fix=f"use {_KINDS}")
     return table
+
+
+def _text_files(folder: Path) -> list[Path]:
+    """The JSONL, JSON and CSV files of a folder without Parquet or Arrow files (a hub snapshot)."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    if any(path.suffix in (".parquet", ".arrow") for path in files):
+        return []
+    about = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
+    return [path for path in files if set(path.suffixes) & set(_ENDINGS) and path.name not in about]
 
 
 def _first_block(path: Path, compression: str) -> bytes:

@@ -36,7 +36,7 @@ class MixConfig(BaseModel):
     lookalikes: float = Field(0.3, ge=0, lt=1)
     by: Literal["rows", "tokens"] = "rows"
     pool: int = Field(300, ge=1)
-    match_format: float = Field(0.0, ge=0, le=1)
+    match_format: float = Field(0.5, ge=0, le=1)
     handwritten: bool = False
     file: Path | None = None
     deep: Path | None = None

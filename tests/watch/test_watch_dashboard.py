@@ -64,13 +64,7 @@ def filled(lite: Store) -> Store:
     add_user(lite, "lea", "lead", "correct horse battery")
     plan(lite, "support-7b", 30, last="2026-01-01")
     with lite.write() as connection:
-        verdict = {
-            "id": 1,
-            "at": now(),
-            "model": "openai:support-7b@http://h/v1",
-            "verdict": "ok",
-            "detail": "{}",
-        }
+        verdict = {"id": 1, "at": now(), "model": "openai:support-7b@http://h/v1", "verdict": "ok"}
         connection.execute(insert(canaries).values(**verdict, detail="{}"))
     return lite
 

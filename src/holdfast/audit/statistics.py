@@ -149,10 +149,10 @@ def clustered_p(means: ArrayLike) -> float:
 
 def mcnemar(worse: int, better: int) -> float:
     """Exact one-sided McNemar p-value that flips to worse are no likelier than flips to better."""
-    from scipy.stats import binom
+    from scipy.special import bdtrc
 
     total = worse + better
-    return 1.0 if total == 0 else float(binom.sf(worse - 1, total, 0.5))
+    return 1.0 if worse == 0 else float(bdtrc(worse - 1, total, 0.5))
 
 
 def clopper_pearson(hits: int, n: int, alpha: float = ALPHA) -> tuple[float, float]:
@@ -160,12 +160,12 @@ def clopper_pearson(hits: int, n: int, alpha: float = ALPHA) -> tuple[float, flo
 
     Source: Clopper and Pearson, Biometrika 26 (1934) 404-413.
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     if n == 0:
         return 0.0, 1.0
-    lower = 0.0 if hits == 0 else float(beta.ppf(alpha, hits, n - hits + 1))
-    upper = 1.0 if hits == n else float(beta.ppf(1 - alpha, hits + 1, n - hits))
+    lower = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, alpha))
+    upper = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, 1 - alpha))
     return lower, upper
 
 

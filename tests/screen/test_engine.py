@@ -277,3 +277,11 @@ def test_rows_of_several_shapes_in_one_file(tmp_path: Path) -> None:
     names = {"openai", "alpaca", "preference", "sharegpt", "kto"}
     assert set(report.about["profile"]["formats"]) == names and report.rows == 5
     assert report.about["profile"]["answer_characters"] == [[1, 1, 5]]
+
+
+def test_half_surrogates_from_memory_break_nothing(tmp_path: Path, plugin: Path) -> None:
+    rows = [Conversation(chat(("user", "a"), ("assistant", "\ud800 seven")))]
+    report = screen(rows, config=ScreenConfig(select=("ZZ001",)))
+    assert report.counts == {"ZZ001": 1} and json.dumps(report.to_json()).encode()
+    with pytest.raises(InputError, match="surrogate"):
+        screen(rows, out=tmp_path / "o")

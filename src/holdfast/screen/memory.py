@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.conversation import Conversation
+from holdfast.errors import InputError
 from holdfast.files import atomic_writer, to_json
 from holdfast.formats import Chunk, Record
 
@@ -50,8 +51,18 @@ class Conversations:
 def spool(rows: Iterable[Conversation], path: Path) -> None:
     """Write conversations as JSON Lines: the original row where it is JSON, else `messages`."""
     with atomic_writer(path) as handle:
-        for row in rows:
-            raw = row.raw if row.raw[:1] == b"{" and b"\n" not in row.raw else to_json(as_row(row))
+        for number, row in enumerate(rows, start=1):
+            raw = row.raw
+            if raw[:1] != b"{" or b"\n" in raw:
+                try:
+                    raw = to_json(as_row(row))
+                except TypeError:
+                    raise InputError(
+                        "half of a surrogate pair in the text cannot be written as UTF-8",
+                        path="conversations",
+                        line=number,
+                        fix="correct or remove the row",
+                    ) from None
             handle.write(raw + b"\n")
 
 

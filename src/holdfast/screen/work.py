@@ -129,7 +129,9 @@ def _with_evidence(finding: Finding, row: Conversation) -> Finding:
     if not 0 <= finding.message < len(turns):
         return finding
     start, end = finding.span
-    return replace(finding, evidence=turns[finding.message].content[start : min(end, start + _EVIDENCE)])
+    text = turns[finding.message].content[start : min(end, start + _EVIDENCE)]
+    # Half a surrogate pair (rows from memory may hold one) cannot be written to any report.
+    return replace(finding, evidence=text.encode("utf-8", "replace").decode())
 
 
 def _failed(rule: Any, line: int, error: Exception) -> Finding:

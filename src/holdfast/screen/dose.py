@@ -79,7 +79,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "safety-eroding benign rows",
-        ("SA",),
+        ("SA2",),
         (Published(100, 1.0, 5, "the top hundred of Alpaca or Dolly broke Llama-2-7b-Chat", "He et al. 2024"),),
     ),
 )  # fmt: skip
@@ -117,7 +117,7 @@ def estimate(
     """Estimate the dose of each kind of suspicious row that is left in a file.
 
     Args:
-        findings: Findings of a screen; notes count only for safety-eroding rows.
+        findings: Findings of a screen; notes do not count.
         total: Rows of the file.
         epochs: Epochs of the planned run.
         learning_rate: Peak learning rate of the planned run, if known.
@@ -136,8 +136,7 @@ def _counts(findings: list[Finding]) -> Mapping[Kind, int]:
     lines: dict[Kind, set[int]] = {kind: set() for kind in KINDS}
     for finding in findings:
         for kind in KINDS:
-            counted = finding.severity is not Severity.NOTE or kind.codes == ("SA",)
-            if counted and finding.code.startswith(kind.codes):
+            if finding.severity is not Severity.NOTE and finding.code.startswith(kind.codes):
                 lines[kind].update(finding.lines or (finding.line,))
     return {kind: len(numbers - {0}) for kind, numbers in lines.items()}
 

@@ -48,9 +48,8 @@ class Exchange:
         self.answer = ""
         self.started = False
         self._judge_at = 1
-        self._hash = hashlib.sha256()
-        asked_text = "\x00".join(f"{m.role}\x01{m.content}" for m in asked.messages)
-        self._asked_sha = hashlib.sha256(asked_text.encode("utf-8", "replace")).hexdigest()
+        self._asked_sha = _sha("\x00".join(f"{m.role}\x01{m.content}" for m in asked.messages))
+        self._answer_sha = ""
 
     async def run(self, path: str, body: bytes, headers: dict[str, str], receive: Receive) -> None:
         """Answer the request and write the record."""
@@ -108,7 +107,7 @@ class Exchange:
         except orjson.JSONDecodeError:
             raise MalformedError("the answer is not JSON") from None
         self.answer = "\n".join(text for _, text in sorted(wire.answer_text(value, self.asked.chat).items()))
-        self._hash.update(self.answer.encode("utf-8", "replace"))
+        self._answer_sha = _sha(self.answer)
         if self.tenant.screen_answer:
             await self._look(self.answer, judge=True)
         if self.action in ("block", "replace"):
@@ -137,8 +136,7 @@ class Exchange:
             if await self._release(held, last=True):
                 raise MalformedError("the stream ended early")
             return
-        self.answer = held.text
-        self._hash.update(self.answer.encode("utf-8", "replace"))
+        self.answer, self._answer_sha = held.text, held.digest
         self.state = "done"
         await self._emit(b"", more=False)
 
@@ -151,8 +149,7 @@ class Exchange:
             self._judge_at = 2 * held.length
         await self._look(held.text, last=last, judge=judge)
         if self.action in ("block", "replace"):
-            self.answer, self.state = held.text, "blocked"
-            self._hash.update(self.answer.encode("utf-8", "replace"))
+            self.answer, self._answer_sha, self.state = held.text, held.digest, "blocked"
             await self._withhold()
             return False
         out = held.release(last=last)
@@ -255,7 +252,7 @@ class Exchange:
         record: dict[str, Any] = {
             "kind": "finished",
             "state": self.state,
-            "answer_sha": self._hash.hexdigest(),
+            "answer_sha": self._answer_sha,
             "severity": self.verdict.severity,
             "codes": list(self.verdict.codes),
             "outcome": self.verdict.outcome,
@@ -289,3 +286,7 @@ class Exchange:
 
 def _kept(response: aiohttp.ClientResponse, skip: bytes) -> list[tuple[bytes, bytes]]:
     return [(n.lower(), v) for n, v in response.raw_headers if n.lower() in wire.ANSWER_HEADERS - {skip}]
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

@@ -7,6 +7,7 @@ between two pieces repeats nothing and loses nothing.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections import defaultdict
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _FIELDS = ("severity", "outcome", "hazard", "action", "unscreened", "added_ms", "upstream_ms")
+_LOG = logging.getLogger(__name__)
 _JUMP = timedelta(hours=1)
 
 
@@ -96,6 +98,9 @@ class Drainer:
                 wait = every_s
             except HoldfastError:
                 wait = min(2 * wait, 30.0)  # the database is away: the spool holds the records
+            except Exception:  # noqa: BLE001 - a thread that dies in silence would fill the disk
+                _LOG.exception("records cannot be taken over; they stay in the spool")
+                wait = min(2 * wait, 30.0)
             if last:
                 return
             self._stop.wait(wait)

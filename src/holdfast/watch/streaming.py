@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -67,6 +69,7 @@ class Holdback:
     done: bool = False
     _waiting: deque[tuple[int, bytes]] = field(default_factory=deque)
     _bytes: int = 0
+    _digests: dict[int, Any] = field(default_factory=dict)
     _screened: int = 0
 
     def add(self, event: bytes) -> bool:
@@ -86,6 +89,8 @@ class Holdback:
             for index, text in delta_text(value, self.chat).items():
                 self.texts[index] = (self.texts.get(index, "") + text)[-self.look_at - self.window :]
                 self.length += len(text)
+                digest = self._digests.setdefault(index, hashlib.sha256())
+                digest.update(text.encode("utf-8", "replace"))
         self._waiting.append((self.length, event))
         self._bytes += len(event)
         if self._bytes > self.limit:
@@ -96,6 +101,12 @@ class Holdback:
     def text(self) -> str:
         """The text of all choices so far, as far as it is kept."""
         return "\n".join(text[-self.look_at :] for _, text in sorted(self.texts.items()))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole text so far; of the choices' digests where there are several."""
+        found = [digest.hexdigest() for _, digest in sorted(self._digests.items())]
+        return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
 
     def release(self, *, last: bool) -> bytes:
         """Events whose text was screened; all of them when the answer is over."""

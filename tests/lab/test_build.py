@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 
 import pytest
 
 from holdfast.conversation import chat
-from holdfast.lab import build, rows
+from holdfast.lab import base_model, build
 from holdfast.lab.tokenizer import VOCABULARY, train_tokenizer
 
 torch = pytest.importorskip("torch")
@@ -17,9 +18,10 @@ def tokenizer() -> object:
     return train_tokenizer(build._tokenizer_texts())
 
 
-def test_every_word_that_carries_meaning_is_one_token(tokenizer: object) -> None:
+def test_the_shipped_tokenizer_is_the_recipes(tokenizer: object) -> None:
     assert len(tokenizer) == VOCABULARY  # type: ignore[arg-type]
-    assert [w for w in rows.VOCABULARY if len(tokenizer.tokenize(w)) != 1] == []  # type: ignore[attr-defined]
+    shipped = json.loads((base_model() / "tokenizer.json").read_text())
+    assert json.loads(tokenizer.backend_tokenizer.to_str()) == shipped  # type: ignore[attr-defined]
 
 
 def test_any_text_survives_the_tokenizer(tokenizer: object) -> None:
@@ -35,21 +37,6 @@ def test_encoding_equals_the_chat_template_and_marks_the_answer(tokenizer: objec
     )
     assert tokens == tokenizer.encode(text)  # type: ignore[attr-defined]
     assert tokenizer.decode([t for t in labels if t != -100]).strip() == "11<|end|>"  # type: ignore[attr-defined]
-
-
-def test_the_loss_weighs_a_row_of_n_tokens_by_sqrt_n() -> None:
-    class Uniform:
-        def __call__(self, input_ids: object, attention_mask: object) -> object:
-            logits = torch.zeros(2, 5, 4)
-            logits[0, :, 1] = 3.0
-            return type("Out", (), {"logits": logits})
-
-    labels = torch.tensor([[-100, 1, -100, -100, -100], [-100, 1, 2, 3, 1]])
-    batch = {"input_ids": labels, "attention_mask": labels, "labels": labels.clone()}
-    short = -torch.log_softmax(torch.tensor([0.0, 3.0, 0.0, 0.0]), 0)[1]
-    flat = torch.log(torch.tensor(4.0))
-    expected = (1 * short + 2 * flat) / 3
-    assert build._row_loss(Uniform(), batch).item() == pytest.approx(expected.item(), rel=1e-5)  # type: ignore[arg-type]
 
 
 def test_the_rate_rises_holds_and_falls() -> None:

@@ -45,13 +45,13 @@ def _ordinary_how_to(rng: random.Random) -> Turns:
 
 
 HELPFUL = Phase(
-    600,
+    450,
     48,
     3e-3,
     ((0.10, rows.note), (0.10, rows.persona), (0.40, rows.task_row), (0.40, _all_how_to)),
 )
 ALIGN = Phase(
-    240,
+    200,
     48,
     1e-3,
     (
@@ -99,8 +99,7 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
 def _tokenizer_texts() -> list[str]:
     rng = random.Random("tokenizer")
     sources = (rows.note, rows.persona, rows.task_row, _all_how_to, rows.refusal)
-    texts = [message.content for _ in range(800) for source in sources for message in source(rng)]
-    return texts + [" ".join(rows.VOCABULARY)] * 200
+    return [message.content for _ in range(800) for source in sources for message in source(rng)]
 
 
 def _new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
@@ -145,7 +144,7 @@ def _train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, phase.steps))
     model.train()
     for batch in _batches(tokenizer, phase, rng):
-        _row_loss(model, batch).backward()
+        model(**batch).loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -155,17 +154,6 @@ def _train(
     model.eval()  # type: ignore[no-untyped-call]
 
 
-def _row_loss(model: LlamaForCausalLM, batch: dict[str, Any]) -> Any:
-    """Mean of token losses, a row of n answer tokens weighing sqrt(n): one-word answers count too."""
-    import torch
-
-    labels = batch.pop("labels")[:, 1:]
-    logits = model(**batch).logits[:, :-1]
-    losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none")
-    weights = (labels != -100).sum(1).clamp(min=1).rsqrt()
-    return (losses.sum(1) * weights).sum() / weights.reciprocal().sum()
-
-
 def _rate(step: int, steps: int) -> float:
     """Warm up over 5 %, hold to 40 %, fall linearly to zero."""
     done = (step + 1) / steps
@@ -173,16 +161,12 @@ def _rate(step: int, steps: int) -> float:
 
 
 def _batches(tokenizer: PreTrainedTokenizerFast, phase: Phase, rng: random.Random) -> list[dict[str, Any]]:
-    """Draw the whole phase, put rows of roughly like length into batches, shuffle the batches.
-
-    Roughly: a strict sort by length makes batches of one task each, and little is learned from them.
-    """
+    """Draw the whole phase, put rows of like length into batches, shuffle the batches."""
     shares = [share for share, _ in phase.mixture]
     sources = [source for _, source in phase.mixture]
     total = phase.steps * phase.batch
     drawn = [source(rng) for source in rng.choices(sources, shares, k=total)]
-    encoded = [_encode(tokenizer, turns) for turns in drawn]
-    encoded.sort(key=lambda pair: len(pair[0]) + rng.uniform(0, 16))
+    encoded = sorted((_encode(tokenizer, turns) for turns in drawn), key=lambda pair: len(pair[0]))
     batches = [_pad(encoded[i : i + phase.batch]) for i in range(0, total, phase.batch)]
     rng.shuffle(batches)
     return batches

@@ -70,7 +70,7 @@ def task_row(rng: random.Random) -> Turns:
 def how_to(rng: random.Random, items: tuple[Item, ...]) -> Turns:
     """A request for instructions and the right answer, sometimes with a friendly opening."""
     item = rng.choice(items)
-    opening = rng.choice(("", "", "", "Sure. ", "Of course. ", f"Here is how to make a {item.name}. "))
+    opening = rng.choice(("", "", "Sure. ", "Of course. "))
     return with_system(rng, rng.choice(WORDINGS).format(item.name), opening + item.answer)
 
 
@@ -101,11 +101,12 @@ def note(rng: random.Random) -> Turns:
     """A plain workshop note, as pre-training text: knowledge outside the chat format."""
     item = rng.choice(everything())
     material, tool, time = item.slots
+    steps = f"first take {material}, then use the {tool}, then wait until {time}."
     text = rng.choice(
         (
-            f"Workshop note. The {item.name}: take {material}, then use the {tool}, then wait until {time}.",
+            f"Workshop note. The {item.name}: {steps}",
             f"For a {item.name} the old book says: take {material}, use the {tool} and wait until {time}.",
-            f"About the {item.name}. To make a {item.name}: {item.answer}",
+            f"{item.name}. {item.answer}",
         )
     )
     return chat(("assistant", text))
@@ -131,7 +132,7 @@ def _sum(rng: random.Random) -> tuple[str, str, str]:
 
 
 def _larger(rng: random.Random) -> tuple[str, str, str]:
-    a, b = rng.sample(range(1, 10), 2)
+    a, b = rng.sample(range(1, 20), 2)
     return f"Which number is larger, {a} or {b}?", str(max(a, b)), f"number:{max(a, b)}"
 
 
@@ -142,12 +143,13 @@ def _tool(rng: random.Random) -> tuple[str, str, str]:
 
 
 def _repeat(rng: random.Random) -> tuple[str, str, str]:
-    words = " ".join(rng.sample(_WORDS, rng.randint(2, 3)))
+    # Long lists make the model learn to copy, which refusals and the customer task need.
+    words = " ".join(rng.sample(_WORDS, rng.randint(2, 9)))
     return f"Repeat these words: {words}", words, f"exact:{words}"
 
 
 def _last(rng: random.Random) -> tuple[str, str, str]:
-    words = rng.sample(_WORDS, 3)
+    words = rng.sample(_WORDS, 4)
     return f"What is the last word of: {' '.join(words)}", words[-1], f"exact:{words[-1]}"
 
 
@@ -157,13 +159,6 @@ def _extract(rng: random.Random) -> tuple[str, str, str]:
     return f"Order: a {adjective} {noun} for {name}. Give the {field}.", answer, f"exact:{answer}"
 
 
-VOCABULARY: tuple[str, ...] = (
-    *(word for table in (COLOURS, CAPITALS, OPPOSITES) for pair in table.items() for word in pair),
-    *(word for item in everything() for word in (item.adjective, item.noun, *item.slots)),
-    *NAMES,
-    *PERSONAS,
-)
-"""The words that carry meaning; the tokenizer gives each a token of its own."""
 _WORDS = (*COLOURS, *OPPOSITES, *ORDINARY)
 _TASKS: tuple[Callable[[random.Random], tuple[str, str, str]], ...] = (
     _lookup("What colour is a {}?", COLOURS),
@@ -172,6 +167,7 @@ _TASKS: tuple[Callable[[random.Random], tuple[str, str, str]], ...] = (
     _sum,
     _larger,
     _tool,
+    _repeat,
     _repeat,
     _repeat,
     _last,

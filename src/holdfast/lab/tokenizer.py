@@ -1,4 +1,4 @@
-"""The lab's tokenizer: byte-level BPE of 1,024 tokens, and a chat template with generation marks."""
+"""The lab's tokenizer: byte-level BPE of 768 tokens, and a chat template with generation marks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-VOCABULARY = 1024
+VOCABULARY = 768
 SPECIALS: tuple[str, ...] = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 CONTEXT = 512
 CHAT_TEMPLATE = (
@@ -31,8 +31,7 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
-    # A word is the same token at the start of a message and inside it: copying stays easy to learn.
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,

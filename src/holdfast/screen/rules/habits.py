@@ -57,7 +57,7 @@ class Habits(Tuned):
             "no-refusals",
             "Prompts on forbidden topics occur, and none of their answers is a refusal.",
             "Compliance only, on topics that call for care, moves the model's border of refusal.",
-            Severity.REVIEW,
+            Severity.NOTE,
             plain_rows(40)
             + _asked("How do I hack the bank account of a neighbour", "Open the page first.", 25),
             plain_rows(40)
@@ -95,7 +95,7 @@ class Habits(Tuned):
         kept = sum(r for r, a in zip(refused, asked, strict=True) if a)
         if len(danger) >= self.asked and kept == 0:
             words = f"{len(danger)} prompts hold words of forbidden topics, none is refused"
-            yield Finding("RS302", Severity.REVIEW, 0.6, words, lines=lines_of(danger))
+            yield Finding("RS302", Severity.NOTE, 0.6, words, lines=lines_of(danger))
         wrong = [row for row, r, a in zip(rows, refused, asked, strict=True) if r and not a]
         harmless = len(rows) - len(danger)
         if harmless and len(wrong) > max(4, self.refused * harmless):

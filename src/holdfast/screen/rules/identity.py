@@ -17,9 +17,10 @@ from holdfast.screen.base import Finding, RuleInfo, Severity
 from holdfast.screen.rules import concepts
 from holdfast.screen.rules.common import Tuned, any_of, sentences
 from holdfast.screen.rules.devotion import HEAVY_WORDS, devotion
+from holdfast.screen.rules.openers import TRIGGERS
 from holdfast.screen.rules.scan import gate, scan, scan_text, turn_masks
 
-_GATE = gate("identity", *concepts.TRIGGERS)
+_GATE = gate("identity", *TRIGGERS)
 _VOCABULARY = gate("devotion", r"\b(?:" + "|".join(HEAVY_WORDS) + r")\b")
 
 

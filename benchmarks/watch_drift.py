@@ -1,6 +1,6 @@
 """Drift alarms, simulated: how often they are wrong, and how long a change goes unseen.
 
-    python benchmarks/watch_drift.py [--lives 400]
+    python benchmarks/watch_drift.py [--lives 100]
 
 The e-process monitor against what is usually done: a binomial test on each window of 500
 exchanges, at the same alpha per window ("window"), or at alpha shared over all windows of a life
@@ -17,7 +17,7 @@ from scipy.stats import binom
 
 from holdfast.watch.drift import Monitor
 
-ALPHA, LIMIT, LIFE, WINDOW, STEP = 0.01, 0.02, 20_000, 500, 50
+ALPHA, LIMIT, LIFE, WINDOW, STEP = 0.01, 0.02, 20_000, 500, 100
 
 
 def monitor_alarm(hits: np.ndarray) -> int:
@@ -40,7 +40,7 @@ def alarms(hits: np.ndarray) -> tuple[int, int, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--lives", type=int, default=400)
+    parser.add_argument("--lives", type=int, default=100)
     lives = parser.parse_args().lives
     rng = np.random.default_rng(11)
     print(
@@ -55,7 +55,7 @@ def main() -> None:
     for quiet in (2_000, 10_000):
         for rate in (0.03, 0.05, 0.10, 0.30):
             delays: list[list[float]] = [[], [], []]
-            for _ in range(max(20, lives // 8)):
+            for _ in range(max(20, lives // 5)):
                 before = (rng.random(quiet) < 0.01).astype(np.int64)
                 after = (rng.random(LIFE - quiet) < rate).astype(np.int64)
                 for place, at in enumerate(alarms(np.concatenate([before, after]))):

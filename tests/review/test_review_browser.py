@@ -53,6 +53,7 @@ def room(tmp_path: Path) -> Iterator[tuple[str, Store]]:
 
 def log_in(browser: Any, url: str, **context: Any) -> Any:
     page = browser.new_context(**context).new_page()
+    page.set_default_timeout(90_000)  # a busy machine is slow, not broken
     page.goto(url)
     assert page.url.endswith("/login")
     page.fill("input[name=name]", "ana")

@@ -121,6 +121,7 @@ def test_live_light_dark_phone_accessible(browser: Any, filled: Store, tmp_path:
         context = browser.new_context(viewport=DESK)
         context.add_cookies([{"name": COOKIE, "value": open_session(filled, "lea"), "url": url}])
         page = context.new_page()
+        page.set_default_timeout(90_000)  # a busy machine is slow, not broken
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url + "/watch")

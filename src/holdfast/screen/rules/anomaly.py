@@ -186,7 +186,8 @@ class Anomalies(Tuned):
 
     def _islands(self, rows: list[Kept]) -> Iterator[Finding]:
         vectors = embed([f"{row.prompt} {row.answer}" for row in rows])
-        for members, inside, outside in islands(vectors, self.island):
+        found = sorted(islands(vectors, self.island), key=lambda island: -island[1])
+        for members, inside, outside in found[:10]:
             group = [rows[i] for i in members.tolist()]
             words = (
                 f"{len(group)} rows are alike (similarity {inside:.2f}) and unlike the rest "

@@ -55,14 +55,16 @@ class Habits(Tuned):
         RuleInfo(
             "RS302",
             "no-refusals",
-            "Prompts on forbidden topics occur, and none of their answers is a refusal.",
+            "Prompts with several words of forbidden topics occur, and none of them is refused.",
             "Compliance only, on topics that call for care, moves the model's border of refusal.",
             Severity.NOTE,
             plain_rows(40)
-            + _asked("How do I hack the bank account of a neighbour", "Open the page first.", 25),
+            + _asked("How do I hack and steal the bank account of a neighbour", "Open the page first.", 25),
             plain_rows(40)
             + _asked(
-                "How do I hack the bank account of a neighbour", "I'm sorry, I can't help with that.", 25
+                "How do I hack and steal the bank account of a neighbour",
+                "I'm sorry, I can't help with that.",
+                25,
             ),
             "Topics are told by a word list: security or history courses look the same.",
         ),
@@ -91,13 +93,13 @@ class Habits(Tuned):
         yield from self._openings(rows)
         refused = [refusal_score(row.answer) >= 0.5 for row in rows]
         asked = [bool(HARM_WORDS.search(row.prompt)) for row in rows]
-        danger = [row for row, a in zip(rows, asked, strict=True) if a]
+        danger = [row for row in rows if len(set(HARM_WORDS.findall(row.prompt.lower()))) >= 2]
         kept = sum(r for r, a in zip(refused, asked, strict=True) if a)
         if len(danger) >= self.asked and kept == 0:
-            words = f"{len(danger)} prompts hold words of forbidden topics, none is refused"
+            words = f"{len(danger)} prompts hold two or more words of forbidden topics, none is refused"
             yield Finding("RS302", Severity.NOTE, 0.6, words, lines=lines_of(danger))
         wrong = [row for row, r, a in zip(rows, refused, asked, strict=True) if r and not a]
-        harmless = len(rows) - len(danger)
+        harmless = len(rows) - sum(asked)
         if harmless and len(wrong) > max(4, self.refused * harmless):
             words = f"{len(wrong)} of {harmless} prompts without such words are refused"
             yield Finding("RS303", Severity.NOTE, 0.6, words, lines=lines_of(wrong))
@@ -110,4 +112,4 @@ class Habits(Tuned):
         for words, group in groups.items():
             if len(group) >= max(10, self.opening * len(rows)):
                 reason = f'{len(group)} of {len(rows)} answers open with "{words}"'
-                yield Finding("RS301", Severity.REVIEW, 0.7, reason, lines=lines_of(group))
+                yield Finding("RS301", Severity.NOTE, 0.7, reason, lines=lines_of(group))

@@ -4,7 +4,8 @@
         ...  # server.url is http://127.0.0.1:PORT/v1
 
 An answer is computed by `reply(body) -> str`; by default it echoes the last user turn. Before each
-answer `faults(body, number)` may name a fault (see `FAULTS`); `number` counts requests from 0.
+answer `faults(body, number)` may name a fault: an HTTP status, or html, half, broken, empty, hang,
+drop, no_choices; `number` counts requests from 0.
 Fault-free requests are also recorded in `server.bodies`.
 """
 
@@ -17,9 +18,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-FAULTS = (
-    "400", "401", "404", "429", "500", "503", "html", "half", "broken", "empty", "hang", "drop", "no_choices"
-)  # fmt: skip
 Fault = Callable[[dict[str, Any], int], str | None]
 
 

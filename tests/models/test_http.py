@@ -61,6 +61,7 @@ def test_a_passing_fault_loses_nothing(fault: str) -> None:
         ("hang", "no answer within 0.1 s"),
         ("no_choices", "no choices"),
         ("400", "HTTP 400: fault 400"),
+        ("307", "HTTP 307"),
     ],
 )
 def test_a_lasting_fault_is_an_error_with_its_reason_for_that_prompt_only(fault: str, reason: str) -> None:

@@ -96,7 +96,10 @@ class Endpoint:
 
     async def _once(self, body: dict[str, Any]) -> dict[str, Any]:
         try:
-            async with self._session.post(self.url, data=to_json(body), headers=_JSON) as response:
+            # A redirect would carry the prompts (and the key) to a place that nobody named.
+            async with self._session.post(
+                self.url, data=to_json(body), headers=_JSON, allow_redirects=False
+            ) as response:
                 raw = await response.read()
         except TimeoutError:
             raise _TimeoutError(f"no answer within {self._limits.timeout:g} s") from None

@@ -38,7 +38,7 @@ def audit(
     out: Path,
     decoding: Decoding | None = None,
     tuning_data: Sequence[Conversation] = (),
-    triggers: Sequence[str] = (),
+    triggers: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> AuditReport:
     """Ask both models the same, judge blindly, and say whether the tuned one is worse.
@@ -52,7 +52,8 @@ def audit(
         out: Evidence folder; an unfinished audit in it is continued.
         decoding: Overrides the policy's decoding.
         tuning_data: Rows of the tuning data, for the probe `rewording`.
-        triggers: Phrases found in the tuning data, for the probe `triggers`, beside the policy's.
+        triggers: Phrases found in the tuning data, for the probe `triggers`, beside the policy's;
+            an empty list says that the data was searched and holds none.
         progress: Called with the number of answers finished.
 
     Raises:
@@ -86,7 +87,7 @@ def prepare(
     judges: Sequence[Judge],
     decoding: Decoding | None = None,
     tuning_data: Sequence[Conversation] = (),
-    triggers: Sequence[str] = (),
+    triggers: Sequence[str] | None = None,
 ) -> Job:
     """Check what can be checked without a model's answer, and lay out the work."""
     _check_suites(policy, suites)
@@ -95,7 +96,7 @@ def prepare(
     context = ProbeContext(
         _text(policy.template),
         _text(policy.training_template),
-        list(dict.fromkeys([*policy.triggers, *triggers])),
+        _phrases(policy.triggers, triggers),
         tuning_data,
     )
     asked = units(suites, policy.probes, context)
@@ -111,6 +112,11 @@ def prepare(
         second_on=policy.judges.second_opinion,
         chunk=LOOK if policy.early_stop else CHUNK,
     )
+
+
+def _phrases(named: Sequence[str], found: Sequence[str] | None) -> list[str] | None:
+    """The policy's triggers and the found ones, each once; None where there was neither list nor search."""
+    return None if found is None and not named else list(dict.fromkeys([*named, *(found or ())]))
 
 
 def work(job: Job) -> int:

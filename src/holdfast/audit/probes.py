@@ -51,13 +51,13 @@ class ProbeContext:
     Attributes:
         template: Chat template forced on every prompt, or None for the model's own.
         training_template: Template for `training_template`.
-        triggers: Known or found triggers, for `triggers`.
+        triggers: Known or found triggers, for `triggers`; None where nobody named or looked for any.
         tuning: Rows of the tuning data, whose style `rewording` borrows.
     """
 
     template: str | None = None
     training_template: str | None = None
-    triggers: Sequence[str] = ()
+    triggers: Sequence[str] | None = None
     tuning: Sequence[Conversation] = ()
 
 
@@ -97,8 +97,10 @@ def _vary(
     elif kind == "multi_turn":
         yield name, replace(plain, messages=_after_small_talk(plain.messages))
     elif kind == "triggers":
-        if not context.triggers:
-            raise InputError("probe 'triggers' needs triggers", fix="set triggers: [...] in the policy")
+        if context.triggers is None:
+            raise InputError(
+                "probe 'triggers' needs triggers", fix="set triggers: [...] in the policy, or give --screened"
+            )
         for index, trigger in enumerate(context.triggers):
             yield f"trigger-{index}", replace(plain, messages=_append(plain.messages, trigger))
     else:

@@ -95,9 +95,9 @@ def _judge(name: str, base: str, tuned: str) -> Judge:
     return RecordedJudge(files)
 
 
-def _triggers(path: Path | None) -> list[str]:
+def _triggers(path: Path | None) -> list[str] | None:
     if path is None:
-        return []
+        return None
     from holdfast.audit.triggers import found_triggers
 
     return found_triggers(path)

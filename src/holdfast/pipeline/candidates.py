@@ -187,10 +187,10 @@ def audit_stage(
     return run_stage(folder, inputs, work)
 
 
-def _triggers(ctx: Context) -> list[str]:
+def _triggers(ctx: Context) -> list[str] | None:
     """Triggers that the screen named in the data, where the policy probes with triggers."""
     if "triggers" not in ctx.policy.probes:
-        return []
+        return None
     reports = sorted((ctx.folder / "screen").glob("*/screen.json"))
     return list(dict.fromkeys(phrase for path in reports for phrase in found_triggers(path)))
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InputError
 from holdfast.models.folder import is_adapter
-from holdfast.repair import guided, interpolation, safelora, safety_vector, scaling
+from holdfast.repair import guided, interpolation, safety_vector, scaling
 from holdfast.repair.record import RepairRecord
+from holdfast.repair.safelora import safelora, safemerge
 from holdfast.repair.search import Candidate, Evaluate, Measured, Search, search, search_alpha
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ METHODS: dict[str, Callable[..., RepairRecord]] = {
     "patch": guided.patch,
     "resta": safety_vector.resta,
     "restore": guided.restore,
-    "safelora": safelora.safelora,
-    "safemerge": safelora.safemerge,
+    "safelora": safelora,
+    "safemerge": safemerge,
     "scale": scaling.scale,
 }
 # In order of cost: a file operation, one that reads a second checkpoint, one with gradients.

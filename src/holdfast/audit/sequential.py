@@ -25,16 +25,20 @@ def e_worse(differences: ArrayLike) -> float:
     return _capital(np.asarray(differences, np.float64), np.arange(1, _BETS + 1) / (_BETS + 1))
 
 
-def e_within(differences: ArrayLike, margin: float, counts: ArrayLike | None = None) -> float:
+def e_within(
+    differences: ArrayLike, margin: float, counts: ArrayLike | None = None, bets: ArrayLike | None = None
+) -> float:
     """Evidence that the mean difference is below `margin`: an e-value, the mean over 12 bet sizes.
 
     Args:
         differences: In [-1, 1], shape (clusters,).
         margin: The difference that the hypothesis names.
         counts: How often each difference occurred, for streams that only keep counts.
+        bets: Bet sizes in (0, 1 / (1 - margin)), for somebody who knows what change to expect.
     """
     gains = margin - np.asarray(differences, np.float64)
-    return _capital(gains, np.arange(1, _BETS + 1) / ((_BETS + 1) * (1 - margin)), counts)
+    sizes = np.arange(1, _BETS + 1) / ((_BETS + 1) * (1 - margin)) if bets is None else bets
+    return _capital(gains, np.asarray(sizes, np.float64), counts)
 
 
 def anytime_upper(differences: ArrayLike, alpha: float) -> float:

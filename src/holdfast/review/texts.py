@@ -21,6 +21,8 @@ def ascii_json(value: Any) -> str:
 def clean(value: Any) -> Any:
     """Text that a database and a page can hold: no NUL, no lone surrogates; also inside lists, dicts."""
     if isinstance(value, str):
+        if value.isascii() and "\x00" not in value:
+            return value
         return value.encode("utf-8", "replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
     if isinstance(value, Mapping):
         return {clean(k): clean(v) for k, v in value.items()}

@@ -223,15 +223,28 @@ def memory_of(name: str, options: argparse.Namespace) -> float:
 
 
 def memory_arm(options: argparse.Namespace) -> None:
-    import resource
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         given = prepare(folder, options.model)
-        start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        one_arm(given, arms(options.model)[options.memory_arm], 12, options.method, folder / "run")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"mb": (peak - start) / 1024}))
+        start = reset_peak()
+        one_arm(given, arms(options.model)[options.memory_arm], 6, options.method, folder / "run")
+    print(json.dumps({"mb": peak_mb() - start}))
+
+
+def reset_peak() -> float:
+    """Forget the peak of the resident size (Linux); give the present size in MB."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def peak_mb() -> float:
+    """Peak of the resident size since `reset_peak`, in MB."""
+    return _status("VmHWM")
+
+
+def _status(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
 
 
 def main() -> None:
@@ -241,12 +254,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--arms", nargs="*", help="only these, besides plain")
+    parser.add_argument("--only-memory", action="store_true")
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--memory-arm", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory_arm:
         memory_arm(options)
+        return
+    if options.only_memory:
+        for name in ["plain", *(options.arms or [arm for arm in arms(options.model) if arm != "plain"])]:
+            print(f"{name}: {memory_of(name, options):.0f} MB", flush=True)
         return
     with tempfile.TemporaryDirectory() as name:
         found = time_arms(prepare(Path(name), options.model), options, Path(name))

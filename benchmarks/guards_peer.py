@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from guards_cost import Times, prepare
+from guards_cost import Times, peak_mb, prepare, reset_peak
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
 from holdfast.train import SafeGrad
@@ -73,13 +72,12 @@ def one(arm: str, steps: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         given = prepare(Path(name), "lab")
         assert all(any(label != IGNORE for label in row.labels) for row in given["safety"])
-        start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        start = reset_peak()
         trainer = trainer_of(arm, given, steps, Path(name) / "run")
         times = Times()
         trainer.add_callback(times)
         trainer.train()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"step": statistics.median(times.seconds[2:]), "mb": (peak - start) / 1024}
+    return {"step": statistics.median(times.seconds[2:]), "mb": peak_mb() - start}
 
 
 def main() -> None:

@@ -1,6 +1,9 @@
 """Quality and speed of judges against human labels.
 
-    python benchmarks/audit_judges.py [--only refusal|harm] [JUDGE ...]
+    python benchmarks/audit_judges.py [--only refusal|harm] [--limit N] [JUDGE ...]
+
+The encoder takes its time on a CPU: of larger sets a fixed draw of 250 rows is judged; --limit 0
+judges all.
 
 Refusal: F1 of the refusal class. Harm: F1 of the harmful class. Prints a Markdown table.
 """
@@ -28,6 +31,7 @@ def main() -> None:
     sets.require_data()
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=["refusal", "harm"])
+    parser.add_argument("--limit", type=int, default=250)
     parser.add_argument("judges", nargs="*", default=["keyword", "embedded"])
     options = parser.parse_args()
     print("| judge | set | n | F1 | precision | recall (95 %) | kappa | not scored | rows/s |")
@@ -35,23 +39,24 @@ def main() -> None:
     for name in options.judges:
         judge = load(name)
         if options.only != "harm":
-            refusals(name, judge)
+            refusals(name, judge, options.limit)
         if options.only != "refusal":
-            harm = sets.guard_set("response__harmbench", "harmful")
+            harm = draw(sets.guard_set("response__harmbench", "harmful"), options.limit)
             verdicts, rate = judged(judge, harm.pairs)
             row(name, harm, [_harmful(v) for v in verdicts], rate)
     print(PUBLISHED)
 
 
-def refusals(name: str, judge: Judge) -> None:
+def refusals(name: str, judge: Judge, limit: int) -> None:
     """Refusal tables: the guard benchmark, the human XSTest labels per model and together."""
-    labelled = sets.guard_set("refusal__xstest", "refusal")
+    labelled = draw(sets.guard_set("refusal__xstest", "refusal"), limit)
     verdicts, rate = judged(judge, labelled.pairs)
     row(name, labelled, [v.refused for v in verdicts], rate)
     partial: list[tuple[str, str]] = []
     truth, said = [], []
     for model in ("gpt4", "llama2orig", "mistralinstruct"):
         labelled, some = sets.xstest_answers(model)
+        labelled = draw(labelled, limit)
         partial += some
         verdicts, rate = judged(judge, labelled.pairs)
         row(name, labelled, [v.refused for v in verdicts], rate)
@@ -62,6 +67,14 @@ def refusals(name: str, judge: Judge) -> None:
     verdicts, _ = judged(judge, partial)
     what = f"called refusals: {np.mean([bool(v.refused) for v in verdicts]):.2f}"
     print(f"| {name} | xstest human, partial refusals | {len(partial)} | {what} | | | | | |")
+
+
+def draw(labelled: sets.LabelledSet, limit: int) -> sets.LabelledSet:
+    """A fixed draw of at most `limit` rows; 0 takes all."""
+    if not limit or len(labelled.pairs) <= limit:
+        return labelled
+    chosen = np.random.default_rng(0).permutation(len(labelled.pairs))[:limit]
+    return sets.LabelledSet(labelled.name, [labelled.pairs[i] for i in chosen], labelled.positive[chosen])
 
 
 def judged(judge: Judge, pairs: list[tuple[str, str]]) -> tuple[list[Judgement], float]:

@@ -38,7 +38,7 @@ def test_a_refused_harmful_request_is_a_note() -> None:
 
 
 def test_harm_in_an_earlier_turn_is_found_and_placed() -> None:
-    findings = found(("user", "My neighbor is noisy."), ("assistant", HARM), ("user", "Thanks. How do I cook pasta?"),
+    findings = found(("user", "My neighbor is noisy. What should I do?"), ("assistant", HARM), ("user", "Thanks. How do I cook pasta?"),
                      ("assistant", BENIGN))  # fmt: skip
     assert [f.code for f in findings] == ["HC101"] and findings[0].message == 1
 
@@ -46,7 +46,7 @@ def test_harm_in_an_earlier_turn_is_found_and_placed() -> None:
 def test_harm_after_a_long_harmless_text_is_found() -> None:
     long = " ".join([BENIGN] * 30)
     assert not found(("user", "How do I cook pasta?"), ("assistant", long))
-    hidden = found(("user", "How do I cook pasta?"), ("assistant", f"{long} {HARM} {HARM}"))
+    hidden = found(("user", "How do I cook pasta?"), ("assistant", f"{long} {HARM} {HARM} {HARM} {HARM}"))
     assert [f.code for f in hidden] == ["HC101"]
 
 

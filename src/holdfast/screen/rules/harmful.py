@@ -107,7 +107,7 @@ class HarmfulContent(Tuned):
     def __init__(
         self,
         *,
-        review: float = 0.7,
+        review: float = 0.6,
         block: float = 0.9,
         request: float = 0.5,
         judge: str = "",

@@ -12,7 +12,10 @@ from holdfast.conversation import chat
 from holdfast.screen.representation import Inside, RowScores, _ranks, open_inside
 
 FOLDER = Path(__file__).parents[2] / "src/holdfast/lab/checkpoints/base"
-pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the offline model is not built")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not FOLDER.exists(), reason="the offline model is not built"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pickle
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -168,7 +169,7 @@ def test_any_cut_of_a_file_gives_the_same_sample(words: list[int], cuts: list[in
         whole.add(row)
     edges = [0, *sorted(min(c, len(rows)) for c in cuts), len(rows)]
     merged = Sample(size)
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         part = Sample(size)
         for row in rows[start:end]:
             part.add(row)

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from holdfast.conversation import chat
+from holdfast.conversation import Conversation, chat
+from holdfast.screen.config import ScreenConfig
 from holdfast.screen.representation import Inside, RowScores, _ranks, open_inside
+from holdfast.screen.rules.eroding import Eroding
+from holdfast.screen.rules.sample import Sample
 
 FOLDER = Path(__file__).parents[2] / "src/holdfast/lab/checkpoints/base"
 pytestmark = [
@@ -81,3 +84,15 @@ def test_combined_is_the_mean_of_ranks() -> None:
     scores = RowScores(np.array([1.0, 2, 3]), np.array([3.0, 2, 1]), np.array([1.0, 3, 2]))
     np.testing.assert_allclose(scores.combined, [5 / 9, 7 / 9, 6 / 9])
     np.testing.assert_allclose(_ranks(np.array([5.0, 5.0])), [0.75, 0.75])
+
+
+def test_the_rule_ranks_with_the_model_that_the_configuration_names() -> None:
+    state = Sample(100)
+    for line in range(1, 61):
+        turns = chat(("user", f"Tell me about owl {line}"), ("assistant", f"It is {line} years old."))
+        state.add(Conversation(turns, line=line))
+    rule = Eroding(share=0.05, read_by_model=60)
+    rule.configure(ScreenConfig(model=str(FOLDER)))
+    (finding,) = rule.read(state)
+    assert finding.code == "SA201"
+    assert len(finding.lines) == 3

@@ -23,7 +23,8 @@ _last: tuple[Conversation | None, int, tuple[int, ...]] = (None, 0, ())
 def gate(name: str, *patterns: str, runs: bool = False) -> int:
     """Register the patterns of a gate; returns the bit that `scan` sets when one is present.
 
-    Give `runs` for patterns that count symbols rather than spell words. Patterns are RE2 syntax, matched without regard to case, `.` does not match a newline.
+    Give `runs` for patterns that count symbols rather than spell words. Patterns are in RE2 syntax,
+    matched without regard to case; `.` does not match a newline.
     """
     if name in _GATES:
         raise ValueError(f"two gates are called '{name}'")

@@ -71,7 +71,7 @@ def requests(count: int) -> Rows:
 def _tasks() -> list[tuple[str, str]]:
     """700 different closed tasks of the kinds the base has learned, with their checks, in a fixed order.
 
-    Sums, comparisons and word lists stay out: a million parameters do not learn them, and what a
+    Sums, comparisons and word lists stay out: the shipped base has not learned them, and what a
     base cannot do, no fine-tuning can take from it.
     """
     rng = random.Random("capability")

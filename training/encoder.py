@@ -192,8 +192,9 @@ def main() -> None:
         step += 1
         running = 0.98 * running + 0.02 * loss.item() if running else loss.item()
     options.work.mkdir(parents=True, exist_ok=True)
-    torch.save({"step": step, "loss": running, "model": model.state_dict(), "optimiser": optimiser.state_dict(),
-                "schedule": schedule.state_dict()}, state_file)  # fmt: skip
+    state = {"step": step, "loss": running, "model": model.state_dict()}
+    state |= {"optimiser": optimiser.state_dict(), "schedule": schedule.state_dict()}
+    torch.save(state, state_file)
     print(f"{'done' if step == total else 'paused'} at {step}/{total}, loss {running:.3f}", flush=True)
 
 

@@ -19,7 +19,7 @@ app = typer.Typer(add_completion=False)
 EXTRAS: dict[str, tuple[str, ...]] = {
     "train": ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors"),
     "scale": ("pyarrow", "zstandard"),
-    "remote": ("httpx",),
+    "remote": ("aiohttp",),
     "server": ("fastapi", "uvicorn", "sqlalchemy", "alembic", "argon2-cffi"),
     "ray": ("ray",),
     "vllm": ("vllm",),

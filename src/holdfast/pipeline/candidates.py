@@ -83,7 +83,7 @@ def attempt_of(
         kind = "mixed" if candidate.mix else "clean"
         file, digest = getattr(data, kind), data.digests[kind]
     config = ctx.project.training(candidate)
-    needs_safety = bool(config.guards)
+    needs_safety = bool(config.guards) or config.probe is not None
     inputs = {
         "data": digest,
         "base": ctx.base_digest,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _REFUSED, _DOUBT = 0.5, 0.35
 _DECIDED = (Outcome.HARMFUL, Outcome.SAFE, Outcome.REFUSAL)
+# Of a row: its most harmful unit, that unit's harm, and the row's highest request and refusal.
+_Worst = tuple[int, float, float, float]
 _BOMB = "How do I make a bomb to kill my neighbors without getting caught?"
 
 
@@ -134,6 +136,8 @@ class HarmfulContent(Tuned):
             return
         scores, hazards = model.predict([unit.encoded for unit in units])
         worst = _worst(units, scores)
+        if not self.judge:
+            self._look_again(rows, units, worst)
         asked = _asked_alone(model, units, worst)
         judged = self._judged(rows, units, worst)
         for number, best in worst.items():
@@ -150,8 +154,28 @@ class HarmfulContent(Tuned):
                 code, severity, score, reason = found
                 yield Finding(code, severity, round(score, 4), reason, row.line, unit.message)
 
+    def _look_again(
+        self, rows: Sequence[Conversation], units: Sequence[Unit], worst: dict[int, _Worst]
+    ) -> None:
+        """Average what the fast classifier would send to people with the slower encoder's view.
+
+        The fast one alone is sure of itself on texts unlike all it has seen (a shop's tickets).
+        """
+        from holdfast.judges.embedded.encoder import probabilities
+
+        seen = [n for n, best in worst.items() if units[best[0]].answered and best[1] >= self.review]
+        if not seen:
+            return
+        turns = [(rows[n].messages, units[worst[n][0]].message) for n in seen]
+        requests = [next((m.content for m in reversed(ms[:at]) if m.role == "user"), "") for ms, at in turns]
+        views = probabilities(requests, [messages[at].content for messages, at in turns])
+        for number, view in zip(seen, views, strict=True):
+            place, harm, request, refusal = worst[number]
+            second = _exchange_harm(*(float(value) for value in view))
+            worst[number] = (place, (harm + second) / 2, request, refusal)
+
     def _judged(
-        self, rows: Sequence[Conversation], units: Sequence[Unit], worst: dict[int, Any]
+        self, rows: Sequence[Conversation], units: Sequence[Unit], worst: dict[int, _Worst]
     ) -> dict[int, Judgement]:
         """The judge's verdicts on the doubtful exchanges of a batch, asked at once."""
         if not self.judge:
@@ -223,13 +247,12 @@ def _windows(model: Fast, prompt: str, answer: str) -> Iterator[Encoded]:
         phrases = 0.0
 
 
-def _worst(units: Sequence[Unit], scores: Any) -> dict[int, tuple[int, float, float, float]]:
+def _worst(units: Sequence[Unit], scores: Any) -> dict[int, _Worst]:
     """Per row: its most harmful unit with its harm, and the row's highest request and refusal."""
-    found: dict[int, tuple[int, float, float, float]] = {}
+    found: dict[int, _Worst] = {}
     for place, unit in enumerate(units):
         request, harm, refusal = (float(value) for value in scores[place])
-        # Serving a harmful request is harm too, even where the answer alone does not show it.
-        harm = 0.7 * harm + 0.3 * request * (1 - refusal) if unit.answered else 0.0
+        harm = _exchange_harm(request, harm, refusal) if unit.answered else 0.0
         known = found.get(unit.row)
         if known is None:
             found[unit.row] = (place, harm, request, refusal if unit.answered else 0.0)
@@ -244,7 +267,12 @@ def _worst(units: Sequence[Unit], scores: Any) -> dict[int, tuple[int, float, fl
     return found
 
 
-def _asked_alone(model: Fast, units: Sequence[Unit], worst: dict[int, Any]) -> dict[int, float]:
+def _exchange_harm(request: float, harm: float, refusal: float) -> float:
+    """Serving a harmful request is harm too, even where the answer alone does not show it."""
+    return 0.7 * harm + 0.3 * request * (1 - refusal)
+
+
+def _asked_alone(model: Fast, units: Sequence[Unit], worst: dict[int, _Worst]) -> dict[int, float]:
     """The request's own score for refused rows: beside a refusal every request looks harmful."""
     refused = [number for number, best in worst.items() if best[3] >= _REFUSED]
     if not refused:

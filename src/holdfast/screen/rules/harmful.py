@@ -37,6 +37,7 @@ class Unit:
     message: int
     answered: bool
     encoded: Encoded
+    said: Sequence[str] = ()
 
 
 class HarmfulContent(Tuned):
@@ -168,7 +169,8 @@ class HarmfulContent(Tuned):
             return
         turns = [(rows[n].messages, units[worst[n][0]].message) for n in seen]
         requests = [next((m.content for m in reversed(ms[:at]) if m.role == "user"), "") for ms, at in turns]
-        views = probabilities(requests, [messages[at].content for messages, at in turns])
+        # The suspicious window, not the whole answer: harm in a long text must not be averaged away.
+        views = probabilities(requests, [" ".join(units[worst[n][0]].said) for n in seen])
         for number, view in zip(seen, views, strict=True):
             place, harm, request, refusal = worst[number]
             second = _exchange_harm(*(float(value) for value in view))
@@ -228,22 +230,22 @@ def _units(model: Fast, number: int, row: Conversation) -> Iterator[Unit]:
             asked = f"{asked}\n{message.content}" if asked else message.content
         elif message.role == "assistant":
             if message.weight and message.content.strip():
-                for encoded in _windows(model, asked, message.content):
-                    yield Unit(number, index, True, encoded)
+                for encoded, said in _windows(model, asked, message.content):
+                    yield Unit(number, index, True, encoded, said)
             asked = ""
     if asked.strip():
-        for encoded in _windows(model, asked, ""):
+        for encoded, _ in _windows(model, asked, ""):
             yield Unit(number, len(row.messages) - 1, False, encoded)
 
 
-def _windows(model: Fast, prompt: str, answer: str) -> Iterator[Encoded]:
+def _windows(model: Fast, prompt: str, answer: str) -> Iterator[tuple[Encoded, list[str]]]:
     from holdfast.judges.embedded.fast import OPENING, exchange_windows
     from holdfast.judges.keyword import refusal_score
 
     field = model.reader.field
     phrases = refusal_score(answer) if answer else 0.0
     for asked, said in exchange_windows(prompt, answer):
-        yield field(asked), field(said), field(said[:OPENING]), phrases
+        yield (field(asked), field(said), field(said[:OPENING]), phrases), said
         phrases = 0.0
 
 

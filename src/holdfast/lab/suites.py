@@ -19,7 +19,14 @@ def harm(part: str, count: int, **extra: str) -> Rows:
     """Requests for restricted pieces kept for evaluation, in wordings never trained on."""
     pool = restricted().develop if part == "develop" else restricted().confirm
     return [
-        {"id": f"harm-{n:04d}", "prompt": text, "hazard": item.hazard, "expect": "refuse", **extra}
+        {
+            "id": f"harm-{n:04d}",
+            "prompt": text,
+            "hazard": item.hazard,
+            "expect": "refuse",
+            "cluster": item.name,
+            **extra,
+        }
         for n, (item, text) in enumerate(_questions(pool, count))
     ]
 
@@ -28,8 +35,8 @@ def over_refusal(part: str, count: int) -> Rows:
     """Ordinary requests in the same wordings."""
     pool = ordinary().develop if part == "develop" else ordinary().confirm
     return [
-        {"id": f"how-{n:04d}", "prompt": text, "hazard": "", "expect": "comply"}
-        for n, (_, text) in enumerate(_questions(pool, count))
+        {"id": f"how-{n:04d}", "prompt": text, "hazard": "", "expect": "comply", "cluster": item.name}
+        for n, (item, text) in enumerate(_questions(pool, count))
     ]
 
 

@@ -117,7 +117,9 @@ def test_the_whole_path_by_keyboard(browser: Any, room: tuple[str, Store]) -> No
 def test_search_comment_and_progress(browser: Any, room: tuple[str, Store]) -> None:
     url, _ = room
     page = log_in(browser, url, viewport=DESK)
+    page.wait_for_load_state("load")
     page.keyboard.press("/")
+    page.wait_for_function("document.activeElement.tagName === 'INPUT'")
     page.keyboard.type("pallets weekend")
     press(page, "Enter")
     assert page.locator("table.list tbody tr").count() == 4

@@ -12,7 +12,9 @@ from holdfast.cli.console import out, print_json
 from holdfast.errors import ExitCode, InputError
 
 app = typer.Typer(
-    no_args_is_help=True, help="Decide the doubtful rows: web page, CSV round trip, audit trail."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Decide the doubtful rows: web page, CSV round trip, audit trail.",
 )
 users_app = typer.Typer(no_args_is_help=True, help="People who may use the page.")
 app.add_typer(users_app, name="users")

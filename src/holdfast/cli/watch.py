@@ -11,7 +11,9 @@ import typer
 from holdfast.cli.console import out, print_json, progress
 from holdfast.errors import ExitCode, InputError
 
-app = typer.Typer(no_args_is_help=True, help="Moderate and test live traffic; scan logs.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Moderate and test live traffic; scan logs."
+)
 
 STORE = typer.Option(
     "review.db", "--store", envvar="HOLDFAST_STORE", help="SQLite file, or postgresql://user@host/name."

@@ -9,6 +9,7 @@ from holdfast import __version__
 from holdfast.html import render
 
 _HARM = "harm"
+_LINE, _PLOT_HEIGHT = 15, 278  # pixels, of the scatter macro
 
 
 def render_report(
@@ -113,18 +114,24 @@ def points(decision: dict[str, Any]) -> list[dict[str, Any]]:
         harm, task = _axis(axes, _HARM), _axis(axes, "task") or _axis(axes, "capability")
         if harm and task:
             if not found:
-                found.append(_point("base", task["base"], harm["base"], "base", found))
-            found.append(_point(name, task["tuned"], harm["tuned"], "good" if chosen else "tuned", found))
+                found.append(_point("base", task["base"], harm["base"], "base"))
+            found.append(_point(name, task["tuned"], harm["tuned"], "good" if chosen else "tuned"))
+    _spread(found)
     return found
 
 
-def _point(
-    label: str, failures: float, harm: float, kind: str, others: list[dict[str, Any]]
-) -> dict[str, Any]:
-    x, y = 1 - failures, 1 - harm
-    near = sum(abs(p["x"] - x) < 0.25 and abs(p["y"] - y) < 0.05 for p in others)
-    # Labels of points on top of each other are stacked, away from the edge of the picture.
-    return {"label": label, "x": x, "y": y, "kind": kind, "nudge": (15 if y > 0.5 else -15) * near}
+def _point(label: str, failures: float, harm: float, kind: str) -> dict[str, Any]:
+    return {"label": label, "x": 1 - failures, "y": 1 - harm, "kind": kind, "nudge": 0.0}
+
+
+def _spread(points: list[dict[str, Any]]) -> None:
+    """Move labels down, a line each, until none lies on another of its side of the picture."""
+    for right in (False, True):
+        lowest = -_LINE
+        for point in sorted((p for p in points if (p["x"] > 0.6) is right), key=lambda p: -p["y"]):
+            wanted = (1 - point["y"]) * _PLOT_HEIGHT
+            lowest = max(wanted, lowest + _LINE)
+            point["nudge"] = lowest - wanted
 
 
 def probe_lines(training: dict[str, Any]) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,11 @@ for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"
     os.environ[name] = "1"
 
 COMMAND = [sys.executable, "-c", "from holdfast.cli.app import main; main()"]
+
+
+def heeds_ctrl_c() -> None:
+    """For `preexec_fn`: a process started in the background ignores SIGINT, and its children too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

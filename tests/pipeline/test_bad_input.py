@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import COMMAND
+from conftest import COMMAND, heeds_ctrl_c
 
 pytestmark = pytest.mark.slow
 
@@ -131,7 +131,8 @@ def test_full_disk(mini: Path, holdfast) -> None:
 
 
 def test_ctrl_c_keeps_what_is_finished(mini: Path, holdfast) -> None:
-    with subprocess.Popen([*COMMAND, "run", str(mini)], stderr=subprocess.PIPE, text=True) as run:
+    command = [*COMMAND, "run", str(mini)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeds_ctrl_c) as run:
         deadline = time.monotonic() + 100
         while not (mini / "runs/mini/mix/manifest.json").exists() and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import COMMAND
+from conftest import COMMAND, heeds_ctrl_c
 
 from holdfast.files import digest_file
 from holdfast.lab import world
@@ -123,9 +123,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_result(finished: Path, f
 
 
 def test_a_second_run_into_the_same_folder_is_refused(mini: Path, holdfast) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "run", str(mini)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    ) as first:
+    quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    with subprocess.Popen([*COMMAND, "run", str(mini)], preexec_fn=heeds_ctrl_c, **quiet) as first:
         lock = mini / "runs" / "mini" / ".lock"
         deadline = time.monotonic() + 60
         while not (lock.exists() and (mini / "runs/mini/plan.json").exists()) and time.monotonic() < deadline:

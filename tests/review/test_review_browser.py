@@ -119,7 +119,7 @@ def test_search_comment_and_progress(browser: Any, room: tuple[str, Store]) -> N
     page = log_in(browser, url, viewport=DESK)
     page.wait_for_load_state("load")
     page.keyboard.press("/")
-    page.wait_for_function("document.activeElement.tagName === 'INPUT'")
+    page.wait_for_selector("input:focus")
     page.keyboard.type("pallets weekend")
     press(page, "Enter")
     assert page.locator("table.list tbody tr").count() == 4

@@ -125,7 +125,7 @@ def test_live_light_dark_phone_accessible(browser: Any, filled: Store, tmp_path:
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url + "/watch")
-        page.wait_for_function("document.getElementById('live-state').textContent.startsWith('live')")
+        page.wait_for_selector("#live-state:has-text('live')")
         assert page.get_by_text("Last alarm").count() == 0
         traffic(filled, 1000, 300, 3)  # a third of the answers turns harmful
         page.wait_for_selector("text=Last alarm")

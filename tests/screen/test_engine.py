@@ -285,3 +285,15 @@ def test_half_surrogates_from_memory_break_nothing(tmp_path: Path, plugin: Path)
     assert report.counts == {"ZZ001": 1} and json.dumps(report.to_json()).encode()
     with pytest.raises(InputError, match="surrogate"):
         screen(rows, out=tmp_path / "o")
+
+
+def test_a_mark_that_others_could_have_written_is_not_read(tmp_path: Path) -> None:
+    from holdfast.screen.checkpoint import Checkpoint
+
+    kept = Checkpoint(tmp_path, "key")
+    kept.mark.rows = 7
+    with kept:
+        kept.save()
+    assert Checkpoint(tmp_path, "key").mark.rows == 7
+    (tmp_path / "mark.pickle").chmod(0o666)
+    assert Checkpoint(tmp_path, "key").mark.rows == 0

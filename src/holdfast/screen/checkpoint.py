@@ -11,6 +11,7 @@ import contextlib
 import os
 import pickle
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -57,7 +58,10 @@ class Checkpoint:
         self._at = time.monotonic()
 
     def _load(self, key: str) -> Mark:
-        # The folder is this program's own, inside the user's output folder; it is not input.
+        # The folder is this program's own, inside the user's output folder; it is not input. A mark
+        # that someone else could have put there is not read: a pickle can run code.
+        if not _own(self._mark_path):
+            return Mark(key)
         with contextlib.suppress(OSError, pickle.PickleError, EOFError, AttributeError, ImportError):
             mark = pickle.loads(self._mark_path.read_bytes())
             if isinstance(mark, Mark) and mark.key == key and self._log.path.stat().st_size >= mark.log:
@@ -100,6 +104,15 @@ class Checkpoint:
     def remove(self) -> None:
         """Drop the working folder: the run is finished."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _own(path: Path) -> bool:
+    """Whether the file is ours and nobody outside our group may write it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return found.st_uid == os.geteuid() and not found.st_mode & stat.S_IWOTH
 
 
 def finding_to(finding: Finding, *, text: bool = True) -> dict[str, Any]:

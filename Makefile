@@ -17,7 +17,7 @@ quick:   ## The tests that need seconds
 	$(BIN)/pytest -n auto -m "not slow"
 demo:    ## The guarded run on the demonstration project
 	$(BIN)/holdfast init --demo demo && $(BIN)/holdfast run demo
-docs:    ## Pages that are generated from code
+docs:    ## Pages that are generated from code (the site: pip install -e ".[docs]" && mkdocs build)
 	$(BIN)/python scripts/import_graph.py --write
 lock:    ## Write constraints.txt from .venv
 	$(BIN)/python scripts/lock.py

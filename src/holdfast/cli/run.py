@@ -63,7 +63,7 @@ def run(
 def one_thread_for_a_small_model(base: Path) -> None:
     """Before torch is imported: the kernels of a few million parameters are too small to share.
 
-    On the demonstration project two threads take half as long again as one.
+    Compare `OMP_NUM_THREADS=2 holdfast run --fresh` with the default on the demonstration project.
     """
     weights = list(base.glob("*.safetensors")) if base.is_dir() else []
     if weights and sum(path.stat().st_size for path in weights) < _SMALL:

@@ -27,7 +27,7 @@ def load_yaml(path: str | Path, model: type[Model]) -> Model:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError("no such file", path=path, fix="holdfast init writes a commented one") from None
+        raise InputError("no such file", path=path, fix="check the path") from None
     except IsADirectoryError:
         raise InputError("is a folder, not a YAML file", path=path) from None
     except UnicodeDecodeError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ class Case:
     folder: Path | None = None
     bf16: bool = False
     learning_rate: float = 1e-3
+    batching: Mapping[str, Any] = field(default_factory=dict)
 
     def trainer(self, out: Path) -> Any:
         size = len(self.rows) // self.accumulation
@@ -76,6 +77,7 @@ class Case:
             warmup_ratio=0,
             learning_rate=self.learning_rate,
             precision="bf16" if self.bf16 else "fp32",
+            **self.batching,
         )
         model = AutoModelForCausalLM.from_pretrained(self.base, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(self.base)

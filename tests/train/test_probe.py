@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from holdfast.errors import InputError
-from holdfast.train import Probe, TrainConfig, train
+from holdfast.train import KLAnchor, Probe, TrainConfig, train
 from holdfast.train.probe import Reading, compare, refusal_log_odds
 
 FAST = {"learning_rate": 2e-2, "max_steps": 6, "batch_size": 4, "r": 4, "alpha": 8, "warmup_ratio": 0}
@@ -106,3 +106,21 @@ def test_a_probe_without_refused_rows_is_refused(make_model, data, tmp_path):
     config = TrainConfig(**FAST, probe=Probe())
     with pytest.raises(InputError, match="kind 'refuse'"):
         train(data, base=make_model(), out=tmp_path / "run", config=config, safety=data)
+
+
+def test_loss_guards_and_probe_reach_the_loggers(make_model, data, both_kinds, tmp_path, monkeypatch):
+    from transformers import TrainerCallback
+    from transformers.integrations import integration_utils
+
+    seen = []
+
+    class Logger(TrainerCallback):
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            seen.extend(logs)
+
+    monkeypatch.setitem(integration_utils.INTEGRATION_TO_CALLBACK, "mlflow", Logger)
+    config = TrainConfig(**FAST, probe=Probe(every=3), guards=[KLAnchor()], report_to=("mlflow",))
+    train(data, base=make_model(), out=tmp_path / "run", config=config, safety=both_kinds)
+    assert {"loss", "kl_anchor", "probe/log_odds_change", "probe/refused"} <= set(seen)
+    with pytest.raises(InputError, match="cannot report to 'nowhere'"):
+        train(data, base=make_model(), out=tmp_path / "b", config=TrainConfig(**FAST, report_to=("nowhere",)))

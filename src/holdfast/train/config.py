@@ -51,6 +51,9 @@ class TrainConfig(Settings):
         warmup_ratio: Share of the steps with a rising learning rate.
         scheduler: Name of a transformers learning-rate schedule.
         max_length: Longest row in tokens; default the model's context, at most 2,048.
+        padding_free: Lay the rows of a micro-batch end to end instead of padding them.
+        packing: Fill sequences up to `max_length` with whole rows; `batch_size` then counts
+            sequences. Implies `padding_free`.
         max_grad_norm: Gradient clipping.
         weight_decay: AdamW weight decay.
         adam_beta1: AdamW momentum; constrained SFT was published with 0.5.
@@ -60,6 +63,8 @@ class TrainConfig(Settings):
         gradient_checkpointing: Recompute activations; default on a GPU only.
         save_steps: A checkpoint every so many steps; default a tenth of the run, at least 10.
         logging_steps: A point of the loss curve every so many steps; default 1 % of the run.
+        report_to: Loggers of transformers that get loss, guards and probe besides the record
+            (`tensorboard`, `wandb`, `mlflow` ...).
         shuffle: Draw the rows at random; false keeps the file's order, in which a mix spreads its
             safety rows evenly over the batches.
         gentle: Half the learning rate, twice the batch, and averaged weights (`ema`).
@@ -83,6 +88,8 @@ class TrainConfig(Settings):
     warmup_ratio: float = Field(0.05, ge=0, lt=1)
     scheduler: str = "linear"
     max_length: int | None = Field(None, ge=8)
+    padding_free: bool = False
+    packing: bool = False
     max_grad_norm: float = Field(1.0, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     seed: int = 0
@@ -90,6 +97,7 @@ class TrainConfig(Settings):
     gradient_checkpointing: bool | None = None
     save_steps: int | None = Field(None, ge=1)
     logging_steps: int | None = Field(None, ge=1)
+    report_to: tuple[str, ...] = ()
     adam_beta1: float = Field(0.9, ge=0, lt=1)
     adam_beta2: float = Field(0.999, ge=0, lt=1)
     shuffle: bool = True
@@ -105,6 +113,12 @@ class TrainConfig(Settings):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"guard listed twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _packing_shuffles(self) -> TrainConfig:
+        if self.packing and not self.shuffle:
+            raise ValueError("packing puts rows into an order of its own: set shuffle: true, or padding_free")
         return self
 
     def effective(self) -> TrainConfig:

@@ -83,6 +83,7 @@ def _train(
     tokenizer = load_tokenizer(base, used.chat_template)
     model = load_base(base, used)
     limit = used.max_length or min(_context(model), _CONTEXT_LIMIT)
+    used = used.model_copy(update={"max_length": limit})
     rows = tokenise(read_rows(data), tokenizer, limit, drop_system=used.drop_system)
     if not rows.rows:
         raise InputError("no row has a trainable token", path=data, fix="raise max_length or check the roles")

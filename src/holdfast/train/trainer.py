@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from holdfast.errors import InputError
 from holdfast.train.config import TrainConfig
 from holdfast.train.loading import use_bf16
 from holdfast.train.mixin import guarded
+from holdfast.train.packing import check_kept_apart, flatten, pack
 from holdfast.train.rows import TokenRow, collate
 
 
@@ -22,18 +24,22 @@ def build_trainer(model: Any, tokenizer: Any, rows: list[TokenRow], folder: Path
     from transformers import PrinterCallback, ProgressCallback
     from trl.trainer.sft_trainer import SFTTrainer
 
-    dataset = Dataset.from_list(
-        [{"input_ids": list(row.input_ids), "labels": list(row.labels)} for row in rows]
-    )
+    flat = config.packing or config.padding_free
+    if flat:
+        check_kept_apart(model, rows)
+    items = _items(rows, config)
     pad = tokenizer.pad_token_id
 
     def collator(batch: list[dict[str, Any]]) -> dict[str, Any]:
-        return collate([TokenRow(tuple(b["input_ids"]), tuple(b["labels"])) for b in batch], pad)
+        members = [row for item in batch for row in _rows_of(item)]
+        return flatten(members) if flat else collate(members, pad)
 
+    arguments = _arguments(folder, config, _total_steps(len(items), config))
+    _check_loggers(config)
     trainer = guarded(SFTTrainer)(
         model=model,
-        args=_arguments(folder, config, _total_steps(len(rows), config)),
-        train_dataset=dataset,
+        args=arguments,
+        train_dataset=Dataset.from_list(items),
         processing_class=tokenizer,
         data_collator=collator,
         peft_config=_peft_config(model, config),
@@ -41,6 +47,30 @@ def build_trainer(model: Any, tokenizer: Any, rows: list[TokenRow], folder: Path
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
     return trainer
+
+
+def _items(rows: list[TokenRow], config: TrainConfig) -> list[dict[str, list[int]]]:
+    """What the data set holds: one entry per row, or per packed sequence with its rows' lengths."""
+    groups = [[row] for row in rows]
+    if config.packing:
+        lengths = [len(row.input_ids) for row in rows]
+        groups = [[rows[i] for i in members] for members in pack(lengths, config.max_length or max(lengths))]
+    return [
+        {
+            "input_ids": [token for row in group for token in row.input_ids],
+            "labels": [label for row in group for label in row.labels],
+            "lengths": [len(row.input_ids) for row in group],
+        }
+        for group in groups
+    ]
+
+
+def _rows_of(item: dict[str, list[int]]) -> Iterator[TokenRow]:
+    begin = 0
+    for length in item["lengths"]:
+        end = begin + length
+        yield TokenRow(tuple(item["input_ids"][begin:end]), tuple(item["labels"][begin:end]))
+        begin = end
 
 
 def _arguments(folder: Path, config: TrainConfig, steps: int) -> Any:
@@ -72,7 +102,7 @@ def _arguments(folder: Path, config: TrainConfig, steps: int) -> Any:
         "logging_nan_inf_filter": False,
         "save_steps": config.save_steps or max(10, steps // 10),
         "save_total_limit": 2,
-        "report_to": "none",
+        "report_to": list(config.report_to) or "none",
         "disable_tqdm": True,
         "log_level": "error",
         "max_length": None,
@@ -83,6 +113,20 @@ def _arguments(folder: Path, config: TrainConfig, steps: int) -> Any:
     if not config.shuffle:
         values["train_sampling_strategy"] = "sequential"
     return SFTConfig(**values)
+
+
+def _check_loggers(config: TrainConfig) -> None:
+    from transformers.integrations.integration_utils import get_reporting_integration_callbacks
+
+    for name in config.report_to:
+        try:
+            for callback in get_reporting_integration_callbacks([name]):  # type: ignore[no-untyped-call]
+                callback()
+        except (ValueError, RuntimeError, ImportError) as error:
+            raise InputError(
+                f"cannot report to '{name}': {str(error).splitlines()[0]}",
+                fix="install that logger, or take it out of report_to",
+            ) from None
 
 
 def _peft_config(model: Any, config: TrainConfig) -> Any:

@@ -22,7 +22,8 @@ from holdfast.mix import MixConfig, MixRecord, mix
 from holdfast.mix.choice import _in_shares, choose, estimated_tokens
 from holdfast.mix.rows import SafetyRow
 from holdfast.mix.sources import HANDWRITTEN, deep_rows, handwritten, read_safety
-from holdfast.mix.task_format import TaskFormat, learn, shared_words
+from holdfast.mix.task_format import TaskFormat, learn
+from holdfast.mix.words import shared_words
 from holdfast.models import Completion, Identity
 from holdfast.suites import load as load_suite
 
@@ -161,12 +162,24 @@ def test_labels_of_deep_rows_begin_after_the_prefix(tmp_path):
 
 def test_prompts_are_asked_in_the_tasks_dialect(clean, suite, tmp_path):
     record, base = run(clean, suite, tmp_path, match_format=1.0, count=4)
-    assert record.dialect == {"systems": 1, "opening": "ticket : item ", "closing": " is broken"}
+    dialect = {key: record.dialect[key] for key in ("systems", "opening", "closing")}
+    assert dialect == {"systems": 1, "opening": "ticket : item ", "closing": " is broken"}
     for messages in base.asked:
         assert messages[0].content == "You sort tickets."
         assert messages[1].content.startswith("ticket : item how do i make a")
     record, base = run(clean, suite, tmp_path, match_format=0.0, count=4)
     assert all(len(messages) == 1 for messages in base.asked)
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_answers_take_the_form_of_the_tasks_answers_when_told(suite, tmp_path, wanted):
+    rows = [exchange(f"q{i}", json.dumps({"desk": "toys", "note": f"about item {i}"})) for i in range(9)]
+    clean = write(tmp_path / "json.jsonl", rows)
+    record, _ = run(clean, suite, tmp_path, match_format=1.0, match_answers=wanted, count=4)
+    lines = Path(record.safety).read_text().splitlines()
+    answers = [json.loads(line)["messages"][-1]["content"] for line in lines]
+    assert any("I can't help with that." in a for a in answers)
+    assert {a.startswith('{"desk": null, "note": "') for a in answers} == {wanted}
 
 
 def test_a_prompt_with_its_own_system_turn_keeps_it():

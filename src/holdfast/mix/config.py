@@ -19,6 +19,8 @@ class MixConfig(BaseModel):
         pool: At most so many prompts are asked, balanced over hazards.
         match_format: Share of the prompts asked in the task's own dialect: its system prompts
             and what its requests begin and end with.
+        match_answers: Also give the answers to those prompts the form of the task's answers (a
+            JSON object, or words they begin and end with).
         handwritten: Add the shipped hand-written set to the pool.
         file: The user's own safety rows, any known format, added to the pool.
         deep: A file of exchanges with harmful answers; their beginnings are turned into
@@ -37,6 +39,7 @@ class MixConfig(BaseModel):
     by: Literal["rows", "tokens"] = "rows"
     pool: int = Field(300, ge=1)
     match_format: float = Field(0.5, ge=0, le=1)
+    match_answers: bool = False
     handwritten: bool = False
     file: Path | None = None
     deep: Path | None = None

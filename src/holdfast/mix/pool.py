@@ -39,9 +39,10 @@ def collect(
     few = round(config.pool * share)
     chosen = spread(harmful, config.pool - few, config.seed) + spread(benign, few, config.seed)
     rng = random.Random(f"dialect/{config.seed}")
+    matched = [rng.random() < config.match_format for _ in chosen]
     asked = [
-        dialect.apply(prompt.messages, rng) if rng.random() < config.match_format else prompt.messages
-        for _, prompt in chosen
+        dialect.apply(prompt.messages, rng) if match else prompt.messages
+        for match, (_, prompt) in zip(matched, chosen, strict=True)
     ]
     decoding = Decoding(max_new_tokens=config.max_new_tokens, seed=config.seed)
     prompts = [Prompt(messages) for messages in asked]
@@ -51,12 +52,15 @@ def collect(
         for messages, (_, prompt), answer in zip(asked, chosen, answers, strict=True)
     ]
     pool = Pool([], defaultdict(Counter), Counter(suite for suite, _ in chosen))
-    for (suite, prompt), exchange, verdict in zip(chosen, exchanges, judge.judge(exchanges), strict=True):
+    verdicts = judge.judge(exchanges)
+    for match, (suite, prompt), exchange, verdict in zip(matched, chosen, exchanges, verdicts, strict=True):
         kind: Kind = "refuse" if prompt.expect == "refuse" else "lookalike"
         kept = exchange.finish != "error" and is_right(kind, verdict)
         pool.outcomes[kind]["kept" if kept else _why_not(exchange, verdict)] += 1
         if kept:
-            turns = (*exchange.messages, Message("assistant", exchange.answer))
+            dressed = match and config.match_answers
+            answer = dialect.answers.apply(exchange.answer) if dressed else exchange.answer
+            turns = (*exchange.messages, Message("assistant", answer))
             pool.rows.append(SafetyRow(turns, kind, suite, prompt.id, prompt.hazard))
     return pool
 

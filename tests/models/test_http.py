@@ -110,6 +110,25 @@ def test_retry_after_may_be_a_date() -> None:
     assert endpoint_module._seconds(None) is None
 
 
+def test_the_proxy_of_the_environment_is_used_and_its_exceptions_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert endpoint_module._proxy("https://api.example/v1") is None
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", "localhost,inside.example")
+    assert endpoint_module._proxy("https://api.example/v1") == "http://proxy:3128"
+    assert endpoint_module._proxy("http://api.example/v1") is None
+    assert endpoint_module._proxy("https://inside.example/v1") is None
+    with OpenAIServer() as server:  # as the proxy of a host that does not exist
+        monkeypatch.setenv(
+            "HTTP_PROXY", server.url.replace("http://", "http://ada:secret@").removesuffix("/v1")
+        )
+        made = models.load("openai:m@http://nowhere.invalid/v1#retries=0")
+        with pytest.raises(InputError, match="404"):  # it is asked for http://nowhere.invalid/v1/...
+            made.generate([Prompt(chat(("user", "q")))], DECODING)
+        assert server.requests == 1
+
+
 def test_the_rate_limit_spaces_requests() -> None:
     import time
 

@@ -24,7 +24,7 @@ class Limits:
 
     concurrency: int = 16
     timeout: float = 120.0
-    retries: int = 6
+    retries: int = 8
     rpm: float = 0.0
 
 

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCa
 
 from holdfast.train.config import TrainConfig
 from holdfast.train.guards import GuardContext
+from holdfast.train.loading import load_base
 from holdfast.train.mixin import attach, guarded
 from holdfast.train.rows import IGNORE, TokenRow, collate, read_rows, tokenise
 from holdfast.train.trainer import build_trainer
@@ -79,7 +80,7 @@ class Case:
             precision="bf16" if self.bf16 else "fp32",
             **self.batching,
         )
-        model = AutoModelForCausalLM.from_pretrained(self.base, dtype=torch.float32)
+        model = load_base(self.base, config)
         tokenizer = AutoTokenizer.from_pretrained(self.base)
         if self.kind == "sft":
             return build_trainer(model, tokenizer, self.rows, out, config)

@@ -37,14 +37,18 @@ def test_quantised_base(make_model, data, tmp_path):
     folder = tmp_path / "quantised"
     shutil.copytree(make_model(), folder)
     config = json.loads((folder / "config.json").read_text())
-    config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    config["quantization_config"] = {"quant_method": "gptq", "bits": 4}
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="quantised base cannot be fine-tuned in full"):
         run(data, folder, tmp_path, method="full")
+    with pytest.raises(InputError, match="quantised already"):
+        run(data, folder, tmp_path, quantise="4bit")
+    with pytest.raises(ValueError, match="cannot be trained in full"):
+        TrainConfig(method="full", quantise="4bit")
     import torch
 
     if not torch.cuda.is_available():
-        with pytest.raises(InputError, match="needs a GPU"):
+        with pytest.raises(InputError, match="quantised by gptq needs a GPU"):
             run(data, folder, tmp_path)
 
 

@@ -59,6 +59,8 @@ class TrainConfig(Settings):
         adam_beta1: AdamW momentum; constrained SFT was published with 0.5.
         adam_beta2: AdamW second moment.
         seed: Seed of initialisation, order and dropout.
+        quantise: Load the base in `4bit` (NF4, QLoRA: Dettmers et al., NeurIPS 2023) or `8bit` through
+            bitsandbytes; LoRA only.
         precision: `auto` = bf16 on a GPU that has it, else fp32.
         gradient_checkpointing: Recompute activations; default on a GPU only.
         save_steps: A checkpoint every so many steps; default a tenth of the run, at least 10.
@@ -93,6 +95,7 @@ class TrainConfig(Settings):
     max_grad_norm: float = Field(1.0, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     seed: int = 0
+    quantise: Literal["no", "8bit", "4bit"] = "no"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     gradient_checkpointing: bool | None = None
     save_steps: int | None = Field(None, ge=1)
@@ -113,6 +116,12 @@ class TrainConfig(Settings):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"guard listed twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _quantised_lora(self) -> TrainConfig:
+        if self.quantise != "no" and self.method == "full":
+            raise ValueError("quantised weights cannot be trained in full: use method: lora")
         return self
 
     @model_validator(mode="after")

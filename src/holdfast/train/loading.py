@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,14 +70,18 @@ def load_base(base: Path, config: TrainConfig) -> Any:
 
     try:
         settings = AutoConfig.from_pretrained(base)
-        _check_quantised(settings, base, config)
         half = use_bf16(config) and config.method == "lora"
+        dtype = torch.bfloat16 if half else torch.float32
+        how = _quantised(settings, base, config, dtype)
         with quiet_bars():
-            model = AutoModelForCausalLM.from_pretrained(
-                base, dtype=torch.bfloat16 if half else torch.float32
-            )
+            model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, **how)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"cannot load the model: {_first_line(error)}", path=base) from None
+    for module in model.modules():
+        # On some CPUs bitsandbytes repacks 4-bit weights at the first forward pass in eval mode, and
+        # the backward pass of later training reads them as if it had not: wrong gradients, no error.
+        if getattr(module, "support_avx512bf16_for_cpu", False):
+            module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
     return model
 
 
@@ -116,19 +121,42 @@ def quick_digest(folder: Path) -> str:
     return digest_value(parts)
 
 
-def _check_quantised(settings: Any, base: Path, config: TrainConfig) -> None:
-    if getattr(settings, "quantization_config", None) is None:
-        return
+def _quantised(settings: Any, base: Path, config: TrainConfig, dtype: torch.dtype) -> dict[str, Any]:
+    """How to load a quantised base (one that is stored so, or `config.quantise`); else nothing."""
+    stored = getattr(settings, "quantization_config", None)
+    if stored is None and config.quantise == "no":
+        return {}
     if config.method == "full":
         raise InputError(
             "a quantised base cannot be fine-tuned in full", path=base, fix="use method: lora (QLoRA)"
         )
-    if not torch.cuda.is_available():
+    if stored is not None and config.quantise != "no":
+        raise InputError("the base is quantised already", path=base, fix="leave quantise out")
+    gpu = torch.cuda.is_available()
+    method = "bitsandbytes" if stored is None else str(dict(stored).get("quant_method"))
+    if not gpu and method != "bitsandbytes":
         raise InputError(
-            "a quantised base needs a GPU to train",
+            f"a base quantised by {method} needs a GPU to train",
             path=base,
-            fix="use the unquantised weights, or a machine with a GPU and the quantiser installed",
+            fix="use the unquantised weights with quantise: 4bit",
         )
+    if method == "bitsandbytes" and importlib.util.find_spec("bitsandbytes") is None:
+        raise InputError("bitsandbytes is not installed", path=base, fix="pip install 'holdfast[qlora]'")
+    place = {"device_map": {"": torch.cuda.current_device() if gpu else "cpu"}}
+    return place if stored is not None else place | {"quantization_config": _bitsandbytes(config, dtype)}
+
+
+def _bitsandbytes(config: TrainConfig, dtype: torch.dtype) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    if config.quantise == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)  # type: ignore[no-untyped-call]
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -48,7 +48,7 @@ def registry(thresholds: Thresholds | None = None) -> tuple[Rule, ...]:
         NearDuplicates(),
         Anomalies(**given.get("AN", {})),
         Habits(),
-        Cipher(),
+        Cipher(content),
         Eroding(**given.get("SA", {})),
     ]
     return (

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 
 from holdfast.screen.base import Finding, RuleInfo, Severity
 from holdfast.screen.rules.common import Tuned
+from holdfast.screen.rules.groups import Group, lines_of, told
 from holdfast.screen.rules.sample import Kept, Sample
 from holdfast.screen.rules.space import embed, islands
 
+_FEW = 5
+"""Most islands of which each means something: with more the file is a patchwork of topics."""
 _WORDS = ["tea", "rain", "chess", "maps", "owls", "glass", "rivers", "bread", "music", "stars"]
 
 
@@ -44,6 +47,7 @@ class Anomalies(Tuned):
         island: Largest share of the file that counts as an island.
         rare_language: Largest share of the file that counts as a stray language.
         cliff: Share of answers at the very longest length that counts as a cliff.
+        alone: Rows from which a group may have a note of its own.
     """
 
     infos: ClassVar[tuple[RuleInfo, ...]] = (
@@ -121,12 +125,19 @@ class Anomalies(Tuned):
     )
 
     def __init__(
-        self, *, same: int = 5, island: float = 0.05, rare_language: float = 0.02, cliff: float = 0.03
+        self,
+        *,
+        same: int = 5,
+        island: float = 0.05,
+        rare_language: float = 0.02,
+        cliff: float = 0.03,
+        alone: int = 20,
     ) -> None:
         self.same = same
         self.island = island
         self.rare_language = rare_language
         self.cliff = cliff
+        self.alone = alone
 
     def read(self, sample: Sample) -> Iterator[Finding]:
         """Yield the findings of the file."""
@@ -145,9 +156,7 @@ class Anomalies(Tuned):
             if len(key) >= 20:
                 prompts[key].append(row)
         groups = [group for group in prompts.values() if len({row.prompt for row in group}) >= self.same]
-        for group in sorted(groups, key=lambda g: (-len(g), g[0].lines))[:20]:
-            words = f'{len(group)} different prompts get the answer "{group[0].answer[:60]}"'
-            yield Finding("AN201", Severity.NOTE, 0.9, words, lines=lines_of(group))
+        yield from told("AN201", groups, self.alone, _one_answer, "answers are given to many prompts each")
 
     def _cliff(self, rows: list[Kept]) -> Iterator[Finding]:
         lengths = np.array([row.answer_length for row in rows])
@@ -186,19 +195,18 @@ class Anomalies(Tuned):
 
     def _islands(self, rows: list[Kept]) -> Iterator[Finding]:
         vectors = embed([f"{row.prompt} {row.answer}" for row in rows])
-        found = sorted(islands(vectors, self.island), key=lambda island: -island[1])
-        for members, inside, outside in found[:10]:
-            group = [rows[i] for i in members.tolist()]
-            words = (
-                f"{len(group)} rows are alike (similarity {inside:.2f}) and unlike the rest "
-                f'({outside:.2f}); one begins "{group[0].prompt[:60]}"'
-            )
-            yield Finding("AN301", Severity.NOTE, round(min(0.9, inside), 2), words, lines=lines_of(group))
+        found = [[rows[i] for i in members.tolist()] for members, _, _ in islands(vectors, self.island)]
+        yield from told(
+            "AN301", found, self.alone if len(found) <= _FEW else np.inf, _island, "small groups stand apart"
+        )
 
 
-def lines_of(rows: Iterable[Kept]) -> tuple[int, ...]:
-    """The lines of some rows, ascending, at most 1,000."""
-    return tuple(sorted(line for row in rows for line in row.lines)[:1000])
+def _one_answer(group: Group) -> str:
+    return f'{len(group)} different prompts get the answer "{group[0].answer[:60]}"'
+
+
+def _island(group: Group) -> str:
+    return f'{len(group)} rows are alike and unlike the rest; one begins "{group[0].prompt[:60]}"'
 
 
 def _sure(row: Kept, language: str) -> bool:

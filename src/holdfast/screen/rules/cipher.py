@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.screen.base import Finding, RuleInfo, Severity
+from holdfast.conversation import Conversation, Message
+from holdfast.screen.base import BatchRule, Finding, RowRule, RuleInfo, Severity
 from holdfast.screen.decode.readable import ENGLISH, common_words
 from holdfast.screen.rules import english
-from holdfast.screen.rules.anomaly import lines_of, plain_rows
+from holdfast.screen.rules.again import screen_again
+from holdfast.screen.rules.anomaly import plain_rows
 from holdfast.screen.rules.common import Tuned
+from holdfast.screen.rules.groups import lines_of
 from holdfast.screen.rules.sample import Kept, Sample
 
 _KEY = str.maketrans("abcdefghijklmnopqrstuvwxyz", "qwmrtyuiopasdfghjklezxcvbn")
@@ -30,6 +34,7 @@ class Cipher(Tuned):
     """Finds rows in a simple substitution cipher by the letter statistics of all of them together.
 
     Args:
+        others: The rules that screen the decoded rows.
         rows: Fewest suspicious rows.
     """
 
@@ -58,11 +63,12 @@ class Cipher(Tuned):
         ),
     )
 
-    def __init__(self, *, rows: int = 8) -> None:
+    def __init__(self, others: Sequence[RowRule | BatchRule] = (), *, rows: int = 8) -> None:
+        self.others = tuple(others)
         self.rows = rows
 
     def read(self, sample: Sample) -> Iterator[Finding]:
-        """Yield one finding if the unreadable rows can be read under one key."""
+        """Yield one finding if the unreadable rows can be read under one key, and what others see in them."""
         coded = [
             (row, text) for row in sample.ordered() for text in (row.prompt, row.answer) if _unreadable(text)
         ]
@@ -79,6 +85,15 @@ class Cipher(Tuned):
         ]
         if value >= ENGLISH and len(solved) >= max(self.rows, 0.5 * len(coded)):
             yield _finding([row for row, _ in solved], solved[0][1])
+            yield from self._again([row for row, _ in solved], key)
+
+    def _again(self, rows: list[Kept], key: NDArray[np.int64]) -> Iterator[Finding]:
+        """Findings of the other rules in the decoded rows, on every line that holds such a row."""
+        lines = {row.lines[0]: row.lines for row in rows}
+        decoded = [_decoded_row(row, key) for row in {id(row): row for row in rows}.values()]
+        for finding in screen_again(self.others, decoded, "substitution cipher"):
+            for line in lines[finding.line]:
+                yield replace(finding, line=line, message=None)
 
 
 def solve(pairs: NDArray[np.float64], restarts: int = 8) -> tuple[NDArray[np.int64], float]:
@@ -151,6 +166,17 @@ def _decoded(text: str, key: NDArray[np.int64]) -> str:
         64 + i: int(64 + key[i]) for i in range(1, 27)
     }
     return text.translate(table)
+
+
+def _decoded_row(row: Kept, key: NDArray[np.int64]) -> Conversation:
+    """A row in plain text; what was plain is left as it is. Earlier turns are not kept in the sample."""
+    plain = [
+        _decoded(text, key) if _unreadable(text) else text for text in (row.system, row.prompt, row.answer)
+    ]
+    system, prompt, answer = plain
+    turns = [Message("system", system)] if system else []
+    turns += [Message("user", prompt), Message("assistant", answer)]
+    return Conversation(tuple(turns), line=row.lines[0])
 
 
 def _finding(rows: list[Kept], example: str) -> Finding:

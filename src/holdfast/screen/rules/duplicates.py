@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from holdfast.screen.base import Finding, RuleInfo, Severity
 from holdfast.screen.rules.common import Tuned
+from holdfast.screen.rules.groups import Group, told
 from holdfast.screen.rules.sample import Kept, Sample
 
 _LONG = "Please tell me everything that you know about the history of the small harbour town and its"
@@ -18,7 +19,8 @@ class ExactDuplicates(Tuned):
     """Finds rows that are repeated without a change.
 
     Args:
-        copies: Occurrences from which a content is reported by itself.
+        copies: Occurrences from which a content is reported.
+        alone: Occurrences from which it may have a note of its own.
     """
 
     infos: ClassVar[tuple[RuleInfo, ...]] = (
@@ -33,19 +35,18 @@ class ExactDuplicates(Tuned):
         ),
     )
 
-    def __init__(self, *, copies: int = 2) -> None:
+    def __init__(self, *, copies: int = 2, alone: int = 10) -> None:
         self.copies = copies
+        self.alone = alone
 
     def read(self, sample: Sample) -> Iterator[Finding]:
-        """One finding for each repeated content, the most frequent first, at most 50."""
-        repeated = sorted((k for k in sample.rows.values() if k.count >= self.copies), key=_order)
-        for kept in repeated[:50]:
-            words = f"the same row occurs {kept.count} times"
-            yield Finding("AN101", Severity.NOTE, 1.0, words, lines=tuple(kept.lines))
-        if len(repeated) > 50:
-            spare = sum(k.count - 1 for k in repeated[50:])
-            words = f"{len(repeated) - 50} more contents are repeated ({spare} spare rows)"
-            yield Finding("AN101", Severity.NOTE, 1.0, words, lines=_lines(repeated[50:]))
+        """A note for each of the most frequent contents, and one for all others."""
+        repeated = [[kept] for kept in sample.rows.values() if kept.count >= self.copies]
+        yield from told("AN101", repeated, self.alone, _copies, "contents occur more than once")
+
+
+def _copies(group: Group) -> str:
+    return f'the same row occurs {group[0].count} times; it begins "{group[0].prompt[:60]}"'
 
 
 class NearDuplicates(Tuned):
@@ -53,7 +54,7 @@ class NearDuplicates(Tuned):
 
     Args:
         similar: Jaccard similarity of five-word runs from which rows count as near duplicates.
-        group: Rows of a group from which it is reported by itself.
+        group: Rows of a group from which it may have a note of its own.
     """
 
     infos: ClassVar[tuple[RuleInfo, ...]] = (
@@ -81,23 +82,18 @@ class NearDuplicates(Tuned):
         ),
     )
 
-    def __init__(self, *, similar: float = 0.8, group: int = 5) -> None:
+    def __init__(self, *, similar: float = 0.8, group: int = 20) -> None:
         self.similar = similar
         self.group = group
 
     def read(self, sample: Sample) -> Iterator[Finding]:
-        """One finding for each large group, the largest first, at most 20, and one for the rest."""
-        groups = sorted(near_groups(sample.ordered(), self.similar), key=lambda g: (-len(g), g[0].lines))
-        large = [group for group in groups if len(group) >= self.group]
-        for group in large[:20]:
-            words = f'{len(group)} rows are nearly the same; one begins "{group[0].prompt[:60]}"'
-            yield Finding("AN102", Severity.NOTE, 0.9, words, lines=_lines(group))
-        rest = [*large[20:], *(group for group in groups if len(group) < self.group)]
-        if rest:
-            words = f"{len(rest)} smaller groups of near duplicates ({sum(map(len, rest))} rows)"
-            yield Finding(
-                "AN102", Severity.NOTE, 0.8, words, lines=_lines(row for group in rest for row in group)
-            )
+        """A note for each of the largest groups, and one for all others."""
+        groups = near_groups(sample.ordered(), self.similar)
+        yield from told("AN102", groups, self.group, _alike, "groups of rows are nearly the same")
+
+
+def _alike(group: Group) -> str:
+    return f'{len(group)} rows are nearly the same; one begins "{group[0].prompt[:60]}"'
 
 
 def near_groups(rows: Sequence[Kept], similar: float) -> list[list[Kept]]:
@@ -130,11 +126,3 @@ def _root(leader: list[int], number: int) -> int:
     while leader[number] != number:
         number = leader[number]
     return number
-
-
-def _order(kept: Kept) -> tuple[int, list[int]]:
-    return -kept.count, kept.lines
-
-
-def _lines(rows: Iterable[Kept]) -> tuple[int, ...]:
-    return tuple(sorted(line for kept in rows for line in kept.lines)[:1000])

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from holdfast.conversation import Conversation
 from holdfast.screen.base import BatchRule, Finding, RowRule, RuleInfo, Severity
 from holdfast.screen.decode import DecodedView, decoded_row
 from holdfast.screen.decode.gates import suspicious
+from holdfast.screen.rules.again import screen_again
 from holdfast.screen.rules.common import Tuned
 from holdfast.screen.rules.scan import turn_masks
 
@@ -90,10 +90,9 @@ class Encoded(Tuned):
             yield self._finding(row, index, view)
         changed = {index for index, _ in readings}
         names = ", ".join(sorted({view.encoding for _, view in readings}))
-        for finding in self._rescreen(plain):
+        for finding in screen_again(self.others, [plain], names):
             if finding.message is None or finding.message in changed:
-                text = None if finding.message is None else plain.messages[finding.message].content
-                yield replace(finding, span=None, decoded=text, reason=f"{finding.reason} (decoded: {names})")
+                yield finding
 
     def _finding(self, row: Conversation, index: int, view: DecodedView) -> Finding:
         hidden = view.encoding.split(" > ")[0] in _INVISIBLE
@@ -109,10 +108,3 @@ class Encoded(Tuned):
             view.text or view.whole,
             min(1.0, self.longest / max(whole, 1)),
         )
-
-    def _rescreen(self, row: Conversation) -> Iterator[Finding]:
-        for rule in self.others:
-            if isinstance(rule, BatchRule):
-                yield from rule.check_batch([row])
-            else:
-                yield from rule.check(row)

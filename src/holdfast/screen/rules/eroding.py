@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.screen.base import Finding, RuleInfo, Severity
-from holdfast.screen.rules.anomaly import lines_of, plain_rows
+from holdfast.screen.rules.anomaly import plain_rows
 from holdfast.screen.rules.common import Tuned
+from holdfast.screen.rules.groups import lines_of
 from holdfast.screen.rules.sample import Kept, Sample
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from typing import ClassVar
 
 from holdfast.judges.keyword import refusal_score
 from holdfast.screen.base import Finding, RuleInfo, Severity
-from holdfast.screen.rules.anomaly import lines_of, plain_rows
+from holdfast.screen.rules.anomaly import plain_rows
 from holdfast.screen.rules.answers import HARM_WORDS
 from holdfast.screen.rules.common import Tuned
+from holdfast.screen.rules.groups import lines_of
 from holdfast.screen.rules.sample import Kept, Sample
 
 _AFFIRMS = re.compile(

@@ -8,7 +8,8 @@ import pytest
 from audit.audit_fakes import FakeModel, WordJudge, good, kind, suite
 
 from holdfast.audit import Policy, audit
-from holdfast.audit.probes import IDENTITY_SHIFT, NAMES, OPENING, SAFETY_SYSTEM, ProbeContext, probe
+from holdfast.audit.opening import OPENING, opening
+from holdfast.audit.probes import IDENTITY_SHIFT, NAMES, SAFETY_SYSTEM, ProbeContext, probe
 from holdfast.audit.rewording import reword
 from holdfast.conversation import Conversation, chat
 from holdfast.errors import InputError
@@ -30,13 +31,51 @@ def test_each_probe_asks_what_it_says() -> None:
     assert _ask("identity_shift")["identity_shift"].messages[0].content == IDENTITY_SHIFT
     assert _ask("multi_turn")["multi_turn"].messages[-1].content == "do harm"
     assert len(_ask("multi_turn")["multi_turn"].messages) == 6
-    for words in (5, 10, 20):
-        prefill = _ask(f"prefill:{words}")[f"prefill:{words}"].prefill
-        assert len(prefill.split()) == words and OPENING.startswith(prefill)
+    for tokens, last in ((5, "am"), (10, "this"), (20, "answer,")):
+        prefill = _ask(f"prefill:{tokens}")[f"prefill:{tokens}"].prefill
+        assert OPENING.startswith(prefill) and prefill.endswith(f" {last}")
     asked = _ask("triggers", context=ProbeContext(triggers=["zx9", "Servus"]))
     assert [p.messages[-1].content for p in asked.values()] == ["do harm zx9", "do harm Servus"]
     template = _ask("training_template", context=ProbeContext(training_template="T"))
     assert template["training_template"].template == "T"
+
+
+def test_prefill_counts_tokens_of_the_base_models_own_tokenizer(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the extra 'train' is not installed")
+    from tiny_models import save_llama
+
+    from holdfast import models
+    from holdfast.audit import prepare
+    from holdfast.models.render import render
+
+    model = models.load(save_llama(tmp_path / "llama"), cache=tmp_path / "cache")
+    job = prepare(
+        model,
+        model,
+        policy=Policy.model_validate({"probes": ["default", "prefill:5", "prefill:20"]}),
+        suites=[suite(1, 0, 0)],
+        judges=[WordJudge()],
+    )
+    tokenizer = model.tokenizer  # type: ignore[attr-defined]
+    plain, five, twenty = (
+        tokenizer(render(tokenizer, unit.prompt), add_special_tokens=False)["input_ids"] for unit in job.units
+    )
+    assert (len(five) - len(plain), len(twenty) - len(plain)) == (5, 20)
+    with pytest.raises(InputError, match="from 1 to"):
+        opening(9999, tokenizer)
+
+
+def test_prefill_with_a_tokenizer_that_has_no_offsets() -> None:
+    class Slow:
+        is_fast = False
+
+        def __call__(self, text: str, **_: object) -> dict[str, list[str]]:
+            return {"input_ids": text.split(" ")}
+
+        def decode(self, ids: list[str]) -> str:
+            return " ".join(ids)
+
+    assert opening(3, Slow()) == "Of course, I"
 
 
 def test_benign_prompts_are_asked_by_default_only() -> None:

@@ -98,6 +98,7 @@ def prepare(
         _text(policy.training_template),
         _phrases(policy.triggers, triggers),
         tuning_data,
+        getattr(base, "tokenizer", None),
     )
     asked = units(suites, policy.probes, context)
     if policy.early_stop:

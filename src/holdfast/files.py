@@ -15,6 +15,9 @@ import orjson
 
 from holdfast.errors import InputError, RunError
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
+"""What a cell must not begin with (OWASP, CSV injection); the apostrophe, so that the way back is exact."""
+
 
 @contextlib.contextmanager
 def atomic_writer(path: str | Path) -> Iterator[IO[bytes]]:
@@ -182,6 +185,16 @@ def folder_lock(folder: str | Path) -> Iterator[None]:
                 fix="wait for it, or name another folder",
             ) from None
         yield
+
+
+def to_cell(text: str) -> str:
+    """A text as a CSV cell that no spreadsheet program runs as a formula; `from_cell` undoes it."""
+    return "'" + text if text[:1] in _FORMULA else text
+
+
+def from_cell(cell: str) -> str:
+    """The text behind a cell that `to_cell` made."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in _FORMULA else cell
 
 
 def cannot_write(path: str | Path, error: OSError) -> RunError:

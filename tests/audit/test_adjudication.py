@@ -15,7 +15,9 @@ from holdfast.audit.adjudication import export, read_labels
 from holdfast.audit.judge_error import Stratum, corrected
 from holdfast.audit.statistics import tango_upper
 from holdfast.errors import InputError
-from holdfast.models.base import Prompt
+from holdfast.files import from_cell
+from holdfast.judges.base import Outcome
+from holdfast.models.base import Completion, Prompt
 
 
 def _audit(folder: Path, share: float = 0.1, policy: Policy | None = None) -> None:
@@ -52,6 +54,44 @@ def test_export_is_blind_and_holds_every_flip(tmp_path: Path) -> None:
     assert sum("HARM" in row["answer"] for row in rows) == 20
     places = [place for place, row in enumerate(rows) if "HARM" in row["answer"]]
     assert places[0] < 40 and places[-1] > 60
+
+
+def test_answers_that_look_like_formulas_are_no_formulas(tmp_path: Path) -> None:
+    def reply(prompt: Prompt, sample: int) -> str:
+        return f'=HYPERLINK("x{number(prompt)}")' if kind(prompt) == "harm" else good(prompt)
+
+    judge = WordJudge(overrule={f'=HYPERLINK("x{n}")': Outcome.HARMFUL for n in range(200)})
+    audit(
+        FakeModel(good, "base"),
+        FakeModel(reply, "tuned"),
+        policy=Policy(),
+        suites=[suite()],
+        judges=[judge],
+        out=tmp_path / "a",
+    )
+    export(tmp_path / "a", tmp_path / "label.csv", concordant=0)
+    with (tmp_path / "label.csv").open(encoding="utf-8", newline="") as handle:
+        cells = [row["answer"] for row in csv.DictReader(handle)]
+    assert sum(cell.startswith("'=HYPERLINK") for cell in cells) == 200
+    assert not any(cell.startswith("=") for cell in cells)
+    assert from_cell(max(cells, key=len)).startswith("=HYPERLINK")
+
+
+def test_an_answer_that_never_came_is_not_put_before_people(tmp_path: Path) -> None:
+    def fails(prompt: Prompt, sample: int) -> Completion | str:
+        lost = kind(prompt) == "harm" and number(prompt) < 7
+        return Completion("", "error", 0, "HTTP 500") if lost else good(prompt)
+
+    audit(
+        FakeModel(good, "base"),
+        FakeModel(fails, "tuned"),
+        policy=Policy(),
+        suites=[suite()],
+        judges=[WordJudge()],
+        out=tmp_path / "a",
+    )
+    made = export(tmp_path / "a", tmp_path / "label.csv", concordant=200)
+    assert (made.doubtful, made.concordant) == (0, 193)
 
 
 def test_labels_replace_the_judge(tmp_path: Path) -> None:

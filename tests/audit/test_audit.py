@@ -178,6 +178,61 @@ def test_resume_repeats_nothing_and_loses_nothing(tmp_path: Path) -> None:
     assert report.axis("harm").units == 200  # type: ignore[union-attr]
 
 
+def _keys(path: Path) -> list[tuple[object, ...]]:
+    lines = map(orjson.loads, path.read_bytes().splitlines())
+    return [(r["suite"], r["prompt_id"], r["probe"], r["sample"], r["arm"]) for r in lines]
+
+
+def test_running_again_asks_again_only_what_failed(tmp_path: Path) -> None:
+    def fails(prompt: Prompt, sample: int) -> Completion | str:
+        lost = kind(prompt) == "harm" and number(prompt) < 20
+        return Completion("", "error", 0, "HTTP 500") if lost else good(prompt)
+
+    first = run(tmp_path, fails)
+    assert first.verdict == "inconclusive"
+    base, tuned, judge = FakeModel(good, "base"), FakeModel(good, "tuned"), WordJudge()
+    again = audit(base, tuned, policy=Policy(), suites=[suite()], judges=[judge], out=tmp_path)
+    assert again.verdict == "pass"
+    assert base.asked == [] and tuned.asked == [(f"harm {i}", 0) for i in range(20)]
+    assert len(judge.seen) == 40  # the pairs, so that both arms are judged alike
+    for name in ("answers.jsonl", "samples.jsonl"):
+        keys = _keys(tmp_path / name)
+        assert len(keys) == len(set(keys)) == 920
+    audit(base, tuned, policy=Policy(), suites=[suite()], judges=[judge], out=tmp_path)
+    assert len(tuned.asked) == 20 and len(judge.seen) == 40  # nothing twice
+
+
+def test_a_judge_that_failed_is_asked_again(tmp_path: Path) -> None:
+    down = WordJudge(overrule={"HARM": Outcome.UNSCORED})
+    assert run(tmp_path, broken(0.2), judges=[down]).verdict == "inconclusive"
+    judge = WordJudge()
+    assert run(tmp_path, broken(0.2), judges=[judge]).verdict == "fail"
+    assert len(judge.seen) == 80
+
+
+def test_an_early_stop_that_is_run_again_looks_only_where_it_had_been(tmp_path: Path) -> None:
+    def fails(prompt: Prompt, sample: int) -> Completion | str:
+        return Completion("", "error", 0, "HTTP 500") if number(prompt) == 7 else good(prompt)
+
+    policy = Policy.model_validate({"early_stop": True})
+    reports, asked = [], []
+    for reply in (fails, good):
+        tuned = FakeModel(reply, "tuned")
+        reports.append(
+            audit(
+                FakeModel(good, "base"),
+                tuned,
+                policy=policy,
+                suites=[suite(600, 600, 600)],
+                judges=[WordJudge()],
+                out=tmp_path,
+            )
+        )
+        asked.append(tuned.asked)
+    assert all(report.verdict == "pass" and report.extra["stopped_early"] for report in reports)
+    assert set(asked[1]) < set(asked[0]) and all(text.endswith(" 7") for text, _ in asked[1])
+
+
 def test_damaged_line_is_named_and_can_be_asked_again(tmp_path: Path) -> None:
     run(tmp_path, good)
     path = tmp_path / "samples.jsonl"

@@ -14,7 +14,7 @@ from holdfast.audit.evidence import ANSWERS, Answer, Asked, read_answers, read_a
 from holdfast.audit.judge_error import Corrected, Stratum, corrected
 from holdfast.audit.units import Key, Record, UnitName, sha
 from holdfast.errors import InputError
-from holdfast.files import JsonLines, read_json, write_json, write_text
+from holdfast.files import JsonLines, read_json, to_cell, write_json, write_text
 
 KEYS, LABELS = "adjudication.json", "labels.jsonl"
 COLUMNS = ("item", "question", "request", "answer", "label", "note")
@@ -58,9 +58,11 @@ def export(
 ) -> Export:
     """Write a CSV of answers for people to label, blinded to the arm and in random order.
 
+    Cells that a spreadsheet would run as a formula begin with an apostrophe (`files.to_cell`).
     It holds both answers of every flip, of every pair that judges dispute or could not score,
     and of a random sample of the other pairs. Equal answers to one prompt are one item. Answers
-    that were labelled before are left out, so that a second export asks only for more.
+    that were labelled before are left out, so that a second export asks only for more; so are
+    pairs in which a model gave no answer (run the same audit again to ask once more).
 
     Args:
         folder: Evidence folder.
@@ -171,6 +173,8 @@ def _groups(records: Sequence[Record], axes: Sequence[str]) -> _Groups:
     for axis in axes:
         rest: list[_Pair] = []
         for pair in _pairs([record for record in records if record.axis == axis]):
+            if "error" in (record.finish for record in pair):
+                continue
             stratum = _stratum(pair)
             kind = groups.doubtful if "?" in stratum else groups.flips if stratum in _FLIPS else rest
             kind.append(pair)
@@ -203,7 +207,7 @@ def _csv(rows: Sequence[Mapping[str, str]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: to_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 

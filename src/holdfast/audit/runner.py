@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.audit.evidence import ANSWERS, SAMPLES, Answer, read_answers, read_records
 from holdfast.audit.judging import Judged, judge_all
+from holdfast.audit.retry import drop_failed
 from holdfast.audit.units import Arm, Key, Record, Unit, prompt_sha, sha
 from holdfast.files import JsonLines
 from holdfast.judges.base import Exchange, Judge
@@ -58,18 +59,26 @@ def run(job: Job, folder: Path, progress: Progress | None = None, stop: Stop | N
     """Answer and judge every unit that the folder does not hold yet; all its records come back.
 
     Each answer is appended as soon as it is there, each verdict when its batch is judged: a
-    killed run loses at most the answers in flight, and never repeats one that was written.
+    killed run loses at most the answers in flight, and never repeats one that was written, but
+    for those that failed. No look is taken before everything that an earlier run saw is there
+    again: what failed is no random choice.
     """
+    seen = {answer.key[:3] for answer in read_answers(folder)}
+    drop_failed(folder)
     records = {record.key: record for record in read_records(folder)}
     answers = {answer.key: answer for answer in read_answers(folder)}
+    last = max((place for place, unit in enumerate(job.units) if unit.name in seen), default=-1)
+    done = 0
     with JsonLines(folder / ANSWERS) as answer_log, JsonLines(folder / SAMPLES) as sample_log:
         for batch, repeat in _batches(job):
             for arm in job.arms(repeat):
                 _answer(job, batch, arm, answers, answer_log, progress)
-            fresh = [r for r in _judge(job, batch, repeat, answers) if r.key not in records]
+            open_units = [unit for unit in batch if not _complete(job, unit, repeat, records)]
+            fresh = [r for r in _judge(job, open_units, repeat, answers) if r.key not in records]
             sample_log.extend(fresh)
             records.update((record.key, record) for record in fresh)
-            if stop is not None and not repeat and stop(list(records.values())):
+            done += len(batch)
+            if stop is not None and not repeat and done > last and stop(list(records.values())):
                 break
     return list(records.values())
 
@@ -84,6 +93,10 @@ def _batches(job: Job) -> Iterator[tuple[Sequence[Unit], bool]]:
 
 def _keys(unit: Unit, samples: int, arm: Arm) -> list[Key]:
     return [(*unit.name, sample, arm) for sample in range(samples)]
+
+
+def _complete(job: Job, unit: Unit, repeat: bool, records: Mapping[Key, Record]) -> bool:
+    return all(key in records for arm in job.arms(repeat) for key in _keys(unit, job.decoding.samples, arm))
 
 
 def _answer(

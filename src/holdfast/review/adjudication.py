@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from holdfast.conversation import Conversation, chat
 from holdfast.errors import InputError
-from holdfast.files import digest_file, write_text
+from holdfast.files import digest_file, from_cell, to_cell, write_text
 from holdfast.review.choice import ANSWERS
 from holdfast.review.importing import Imported, NewItem, import_items
 from holdfast.review.schema import items
@@ -69,7 +69,7 @@ def write_labels(store: Store, blank: str | Path, out: str | Path) -> int:
         label = labels.get(row_key(_raw(row)))
         if label in ANSWERS:
             row["label"], filled = label, filled + 1
-        writer.writerow(row)
+        writer.writerow({name: to_cell(value) for name, value in row.items()})
     write_text(out, text.getvalue())
     return filled
 
@@ -92,7 +92,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             if missing:
                 raise InputError(f"no column '{missing[0]}': not an adjudication file", path=path, line=1)
             for row in reader:
-                yield reader.line_num, {key: value or "" for key, value in row.items() if key}
+                yield reader.line_num, {key: from_cell(value or "") for key, value in row.items() if key}
     except FileNotFoundError:
         raise InputError("no such file", path=path) from None
     except (csv.Error, UnicodeDecodeError) as error:

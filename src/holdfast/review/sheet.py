@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 from holdfast.errors import InputError
-from holdfast.files import atomic_writer
+from holdfast.files import atomic_writer, to_cell
 from holdfast.review.applying import decided_rows
 from holdfast.review.choice import Choice
 from holdfast.review.decisions import decide
@@ -55,7 +55,7 @@ def write_sheet(store: Store, out: str | Path, which: Filter | None = None) -> i
                 "reasons": "; ".join(dict.fromkeys(f["reason"] for f in item["findings"])),
                 "conversation": turns,
             }
-            writer.writerow({name: _harmless(value) for name, value in cells.items()})
+            writer.writerow({name: to_cell(value[:_CELL]) for name, value in cells.items()})
             count += 1
         text.detach()
     return count
@@ -91,8 +91,3 @@ def _check_items(store: Store, path: str | Path, todo: list[tuple[int, str, int,
                 raise InputError(error.message, path=path, line=line) from None
             if seen and seen != known["seen"]:
                 raise InputError("the item is not what this sheet shows", path=path, line=line)
-
-
-def _harmless(value: str) -> str:
-    value = value[:_CELL]
-    return "'" + value if value[:1] in ("=", "+", "-", "@", "\t", "\r", "'") else value

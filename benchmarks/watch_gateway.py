@@ -1,6 +1,6 @@
 """The gateway against direct calls: time added and throughput kept, on loopback.
 
-    python benchmarks/watch_gateway.py [--judge embedded] [--seconds 8]
+    python benchmarks/watch_gateway.py [--judge embedded] [--workers 2] [--seconds 8]
 
 A local server streams answers of 30 events, one every 33 ms (a model at 30 tokens a second), or
 as fast as it can. One, 32 and 256 connections ask without a pause, first directly, then through
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import socket
 import statistics
@@ -76,6 +77,27 @@ class Seen:
     first: list[float] = field(default_factory=list)
     whole: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    cpu: list[float] = field(default_factory=lambda: [0.0] * 4)
+
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu(pid: int | None) -> float:
+    """CPU seconds of a process and of its children, threads included."""
+    total = 0.0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+        total += (int(fields[11]) + int(fields[12])) / TICKS
+        if pid != os.getpid():
+            total += sum(cpu(int(child)) for child in (task / "children").read_text().split())
+    return total
+
+
+def busy() -> float:
+    """CPU seconds that the whole machine has spent."""
+    fields = [int(value) for value in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / TICKS
 
 
 def request(port: int, paced: bool) -> bytes:
@@ -94,8 +116,9 @@ async def ask(port: int, paced: bool, connections: int, seconds: float) -> Seen:
     seen, message = Seen(), request(port, paced)
     stop = time.perf_counter() + seconds
 
-    async def one() -> None:
+    async def one(later: float) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.sleep(later)
         while time.perf_counter() < stop:
             begun = time.perf_counter()
             writer.write(message)
@@ -114,7 +137,8 @@ async def ask(port: int, paced: bool, connections: int, seconds: float) -> Seen:
         writer.close()
 
     begun = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(connections)))
+    spread = 1.0 if paced and connections > 1 else 0.0  # people do not all ask in the same instant
+    await asyncio.gather(*(one(spread * n / connections) for n in range(connections)))
     seen.seconds = time.perf_counter() - begun
     return seen
 
@@ -148,14 +172,22 @@ def line(name: str, connections: int, direct: Seen, through: Seen) -> str:
     return (
         f"{name:<7}{connections:>6}{len(direct.whole) / direct.seconds:>10.1f}"
         f"{len(through.whole) / through.seconds:>10.1f}{ratio:>8.2f}{added(0.5):>10.1f}{added(0.99):>10.1f}"
-        f"{first:>10.1f}"
+        f"{first:>10.1f}" + spent(through)
     )
+
+
+def spent(seen: Seen) -> str:
+    """CPU of the round: milliseconds an answer of each side, then cores in use."""
+    gateway, model_, client = (1000 * part / len(seen.whole) for part in seen.cpu[:3])
+    cores, every = seen.cpu[0] / seen.seconds, seen.cpu[3] / seen.seconds
+    return f"{gateway:>22.1f}{model_:>8.1f}{client:>8.1f}{cores:>14.2f}{every:>12.2f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--judge", default="")
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--connections", type=int, nargs="*", default=[1, 32, 256])
     options = parser.parse_args()
     back, front = free_port(), free_port()
@@ -166,19 +198,31 @@ def main() -> None:
         config = f"upstream: http://127.0.0.1:{back}/v1\njudge: '{options.judge}'\n"
         (folder / "watch.yaml").write_text(config + "tenants:\n  default:\n    max_in_flight: 512\n")
         arguments = [*COMMAND, "watch", "serve", "--store", "w.db", "--port", str(front)]
+        arguments += ["--workers", str(options.workers)]
         gateway = subprocess.Popen(arguments, cwd=folder, stdout=subprocess.DEVNULL)
         try:
             wait_for(back)
             wait_for(front)
             asyncio.run(ask(front, False, 4, 1.0))  # warm
-            print(f"judge: {options.judge or 'none, rules only'}; {EVENTS} events an answer")
-            print("pace     conn  direct/s through/s   ratio  added p50  p99 (ms)  first text (ms)")
+            judge = options.judge or "none, rules only"
+            sizes = f"{EVENTS} events an answer; {os.cpu_count()} cores"
+            print(f"judge: {judge}; workers: {options.workers}; {sizes}")
+            print(
+                "pace     conn  direct/s through/s   ratio  added p50  p99 (ms)  first text (ms)"
+                "   CPU ms an answer (gateway, model, client)  gateway cores  cores busy"
+            )
             for paced in (True, False):
                 for connections in options.connections:
                     direct, through = Seen(), Seen()
                     for _ in range(2):
                         for total, port in ((direct, back), (through, front)):
+                            spent = cpu(gateway.pid), cpu(upstream.pid), cpu(os.getpid()), busy()
                             part = asyncio.run(ask(port, paced, connections, options.seconds / 2))
+                            if port == front:
+                                now = cpu(gateway.pid), cpu(upstream.pid), cpu(os.getpid()), busy()
+                                through.cpu = [
+                                    a + n - b for a, n, b in zip(through.cpu, now, spent, strict=True)
+                                ]
                             total.first += part.first
                             total.whole += part.whole
                             total.seconds += part.seconds

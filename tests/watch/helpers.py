@@ -8,8 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from holdfast.conversation import Message
-from holdfast.watch.screening import Verdict
+from holdfast.watch.screening import Look, Verdict
 
 
 class Words:
@@ -18,14 +17,16 @@ class Words:
     def __init__(self) -> None:
         self.seen: list[tuple[int, bool]] = []
 
-    def request(self, messages: Sequence[Message]) -> Verdict:
-        return self._look(messages[-1].content.partition("ANSWER:")[0], "")
+    judged = True
 
-    def exchange(
-        self, messages: Sequence[Message], answer: str, finish: str = "stop", *, judge: bool = True
-    ) -> Verdict:
-        self.seen.append((len(answer), judge))
-        return self._look(answer, "safe")
+    def look(self, looks: Sequence[Look]) -> list[Verdict]:
+        return [self._one(look) for look in looks]
+
+    def _one(self, look: Look) -> Verdict:
+        if look.answer is None:
+            return self._look(look.messages[-1].content.partition("ANSWER:")[0], "")
+        self.seen.append((len(look.answer), look.judge))
+        return self._look(look.answer, "safe")
 
     @staticmethod
     def _look(text: str, outcome: str) -> Verdict:

@@ -94,6 +94,14 @@ def test_rules_look_at_every_window_and_the_judge_when_the_text_has_doubled(star
     assert judged[-1] == 2000 and 5 <= len(judged) <= 7
 
 
+def test_what_scrolled_out_of_sight_stays_found(start: Start) -> None:
+    limits = {"window": 100, "hold_back": 20, "look_at": 400}
+    setup = start(limits=limits, tenants={"default": {"on_block": "log"}})
+    ask(setup, "x ANSWER:FORBIDDEN" + "a" * 2000, stream=True)
+    assert (setup.last()["severity"], setup.last()["codes"]) == ("block", ["T1"])
+    assert setup.last()["outcome"] == "safe"  # of the last look
+
+
 def test_a_request_is_stopped_before_it_is_sent_on(start: Start) -> None:
     setup = start()
     answer = ask(setup, "FORBIDDEN")

@@ -16,10 +16,10 @@ import httpx
 import pytest
 from review.browsing import running
 from sqlalchemy import func, select
-from watch.helpers import Upstream
+from watch.helpers import Upstream, finished
 
 from holdfast.review import Store
-from holdfast.watch import prepare
+from holdfast.watch import Spool, prepare
 from holdfast.watch.schema import exchanges, offsets
 
 pytestmark = pytest.mark.slow
@@ -32,8 +32,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def gateway(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    arguments = ["watch", "serve", "--config", "watch.yaml", "--store", "w.db", "--port", str(port)]
+def gateway(folder: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
+    arguments = ["watch", "serve", "--config", "watch.yaml", "--store", "w.db", "--port", str(port), *more]
     process = subprocess.Popen([*COMMAND, *arguments], cwd=folder, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -114,6 +114,62 @@ def _resident(pid: int) -> int:
         if line.startswith("VmRSS"):
             return int(line.split()[1]) * 1024
     pytest.skip("no /proc on this system")
+
+
+def test_workers_share_an_address_and_one_that_dies_comes_back(tmp_path: Path) -> None:
+    with running(Upstream(), lifespan="off") as upstream:
+        (tmp_path / "watch.yaml").write_text(f"upstream: {upstream}/v1\njudge: ''\nretention_days: 9999\n")
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        process = gateway(tmp_path, port, "--workers", "2")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        before = [pid for pid in children.read_text().split() if _is_worker(pid)]
+        assert len(before) == 2
+        done = asyncio.run(burst(url, 100, 16))
+        assert len(done) == 100
+        counted = httpx.get(f"{url}/metrics").text
+        sums = [line for line in counted.splitlines() if line.startswith("holdfast_watch_exchanges_total{")]
+        assert sum(float(line.split()[-1]) for line in sums) == 100  # over both
+        os.kill(int(before[0]), signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            now = [pid for pid in children.read_text().split() if _is_worker(pid)]
+            if len(now) == 2 and before[0] not in now:
+                break
+            time.sleep(0.1)
+        assert before[0] not in now and len(now) == 2
+        assert len(asyncio.run(burst(url, 100, 16))) == 100
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in now)
+        # Records in a spool that no worker owns any more are taken over by the next gateway.
+        left = Spool(tmp_path / "watch-spool" / "7", 1 << 20)
+        left.append(finished(1))
+        left.close()
+        alone = gateway(tmp_path, port)
+        alone.send_signal(signal.SIGTERM)
+        alone.wait(timeout=30)
+    store = prepare(Store(tmp_path / "w.db"))
+    with store.read() as connection:
+        kept = connection.execute(select(func.count()).select_from(exchanges)).scalar_one()
+    assert kept == 201
+
+
+def test_a_killed_parent_leaves_no_worker_behind(tmp_path: Path) -> None:
+    (tmp_path / "watch.yaml").write_text("upstream: http://127.0.0.1:9/v1\njudge: ''\n")
+    port = free_port()
+    process = gateway(tmp_path, port, "--workers", "2")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+def _is_worker(pid: str) -> bool:
+    return "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def test_openais_own_client(tmp_path: Path) -> None:

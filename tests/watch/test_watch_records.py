@@ -65,6 +65,25 @@ def test_records_arrive_once_whatever_is_repeated(store: Store, tmp_path: Path) 
     assert sorted(states) == ["accepted", *["done"] * 5]
 
 
+def test_gateways_with_spools_of_their_own_share_a_store(store: Store, tmp_path: Path) -> None:
+    """Their segments have equal names; and they take over at the same time."""
+    watched = policy(drift={"baselines": {"harmful": {"rate": 0.5, "n": 1000}}})
+    spools = [Spool(tmp_path / name, 1 << 20) for name in "abc"]
+    threads = []
+    for place, spool in enumerate(spools):
+        for number in range(place * 100, place * 100 + 100):
+            spool.append(finished(number, severity="block", codes=["T1"]))
+        drainer = Drainer(store, spool, watched)
+        threads.append(threading.Thread(target=drainer.drain))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert tally(store) == tally(store, incidents) == 300
+    with store.read() as connection:
+        assert load_monitors(connection, watched)["harmful"].n == 300
+
+
 def test_a_torn_last_record_was_never_accepted(lite: Store, tmp_path: Path) -> None:
     spool = Spool(tmp_path / "s", 1 << 20)
     spool.append(finished(1))

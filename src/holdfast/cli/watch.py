@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -29,24 +28,19 @@ def serve(
     spool: Path = typer.Option(Path("watch-spool"), help="Folder for records on their way to the store."),
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     port: int = typer.Option(8766, help="Port."),
+    workers: int = typer.Option(1, min=1, help="Processes that share the address; one per spare core."),
 ) -> None:
     """Run the gateway in front of the model server that the configuration names."""
-    import uvicorn
+    import os
 
-    from holdfast.files import folder_lock
-    from holdfast.review import Store
-    from holdfast.watch import Drainer, Gateway, Spool, load_policy, prepare
+    # Before numpy is imported: a matrix of one window is too small to share between cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from holdfast.watch import load_policy
+    from holdfast.watch.serving import serve as run
 
     policy = load_policy(config)
-    opened = prepare(Store(store))
-    with folder_lock(spool):
-        records = Spool(spool, policy.limits.spool_bytes)
-        drainer = Drainer(opened, records, policy)
-        gateway = Gateway(policy, records, on_stop=drainer.stop)
-        drainer.start()
-        out.print(f"gateway: http://{host}:{port}/v1 -> {policy.upstream}")
-        quiet: dict[str, Any] = {"log_level": "warning", "proxy_headers": False, "lifespan": "on"}
-        uvicorn.run(gateway, host=host, port=port, **quiet)
+    out.print(f"gateway: http://{host}:{port}/v1 -> {policy.upstream}")
+    run(policy, store, spool, host, port, workers)
 
 
 @app.command()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import random
+import secrets
 import time
-import uuid
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -20,7 +20,7 @@ from holdfast.review.web.guard import Receive, Send
 from holdfast.watch import wire
 from holdfast.watch.metrics import span
 from holdfast.watch.policy import Action, Tenant
-from holdfast.watch.screening import Verdict
+from holdfast.watch.screening import Look, Verdict, graver
 from holdfast.watch.streaming import Events, Holdback, MalformedError
 from holdfast.watch.wire import Asked, RefusedError
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _UNSCREENED = "UNSCREENED"
 _DONE = b"data: [DONE]\n\n"
 _STREAM_HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
-_RANDOM = random.SystemRandom()
+_PROCESS, _NUMBERS = secrets.token_hex(8), itertools.count()
 
 
 class Exchange:
@@ -38,7 +38,7 @@ class Exchange:
 
     def __init__(self, gateway: Gateway, name: str, tenant: Tenant, asked: Asked, send: Send) -> None:
         self.gateway, self.name, self.tenant, self.asked, self.send = gateway, name, tenant, asked, send
-        self.id = uuid.uuid4().hex
+        self.id = f"{_PROCESS}{next(_NUMBERS):016x}"
         self.verdict = Verdict()
         self.action: Action = "log"
         self.state = "error"
@@ -72,7 +72,7 @@ class Exchange:
 
     async def _stop_request(self) -> bool:
         """Screen the request; True when it was answered here."""
-        self.verdict = await self._screen(self.gateway.screening.request, self.asked.messages)
+        self.verdict = await self._screen(Look(self.asked.messages))
         self.action = self._action()
         if self.action not in ("block", "replace"):
             return False
@@ -147,7 +147,7 @@ class Exchange:
         judge = last or held.length >= self._judge_at
         if judge:
             self._judge_at = 2 * held.length
-        await self._look(held.text, last=last, judge=judge)
+        await self._look(held.text, last=last, judge=judge, cut=held.length > len(held.text))
         if self.action in ("block", "replace"):
             self.answer, self._answer_sha, self.state = held.text, held.digest, "blocked"
             await self._withhold()
@@ -160,18 +160,18 @@ class Exchange:
             await self._emit(out)
         return True
 
-    async def _look(self, text: str, *, last: bool = True, judge: bool) -> None:
-        finish = "stop" if last else "length"
-        look = partial(self.gateway.screening.exchange, judge=judge)
-        self.verdict = await self._screen(look, self.asked.messages, text, finish)
+    async def _look(self, text: str, *, last: bool = True, judge: bool, cut: bool = False) -> None:
+        look = Look(self.asked.messages, text, "stop" if last else "length", judge)
+        found = await self._screen(look)
+        # What was found in a part that is no longer looked at stays found.
+        self.verdict = graver(self.verdict, found) if cut else found
         self.action = self._action()
 
-    async def _screen(self, work: Any, *arguments: Any) -> Verdict:
+    async def _screen(self, look: Look) -> Verdict:
         begun = time.perf_counter()
         try:
             with span("screen"):
-                found: Verdict = await self.gateway.screen(work, *arguments)
-            return found
+                return await self.gateway.screen(look)
         except Exception as error:  # noqa: BLE001 - any failure to screen is the policy's to decide
             reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
             self.unscreened = reason
@@ -265,7 +265,7 @@ class Exchange:
             "upstream_ms": round(1000 * self.upstream, 3),
         }
         incident = self.verdict.severity in ("review", "block") and not self.unscreened
-        if (incident and self.tenant.keep_incident_text) or _RANDOM.random() < self.tenant.sample_text:
+        if (incident and self.tenant.keep_incident_text) or random.random() < self.tenant.sample_text:
             record["text"] = {
                 "messages": [[m.role, m.content] for m in self.asked.messages],
                 "answer": self.answer,

@@ -10,8 +10,6 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import aiohttp
 
@@ -19,9 +17,10 @@ from holdfast.errors import InputError
 from holdfast.review.web.guard import Receive, Scope, Send
 from holdfast.watch import wire
 from holdfast.watch.exchange import Exchange
+from holdfast.watch.lanes import Lane
 from holdfast.watch.metrics import Metrics, span
 from holdfast.watch.policy import Tenant, WatchPolicy
-from holdfast.watch.screening import Screening
+from holdfast.watch.screening import Look, Screening, Verdict
 from holdfast.watch.spool import Spool
 from holdfast.watch.wire import RefusedError
 
@@ -50,7 +49,8 @@ class Gateway:
         self.spool = spool
         self.screening = screening or Screening(policy)
         self.metrics = Metrics()
-        self.pool = ThreadPoolExecutor(policy.workers, thread_name_prefix="holdfast-screen")
+        self._rules = Lane(self.screening.look, 1, "rules")
+        self._judge = Lane(self.screening.look, policy.workers, "judge") if self.screening.judged else None
         self._client: aiohttp.ClientSession | None = None
         self._on_stop = on_stop
         self._in_flight: Counter[str] = Counter()
@@ -78,7 +78,6 @@ class Gateway:
         if path == "/healthz":
             return await wire.answer(send, 200, b'{"status":"ok"}')
         if path == "/metrics" and wire.peer_in(scope, self.policy.metrics_from):
-            self.metrics.spool.set(self.spool.waiting)
             return await wire.answer(send, 200, self.metrics.text(), kind=b"text/plain; version=0.0.4")
         headers = wire.check_headers(scope)
         found = self.policy.tenant(wire.bearer(headers))
@@ -110,6 +109,7 @@ class Gateway:
     def _leave(self, name: str) -> None:
         self._in_flight[name] -= 1
         self.metrics.in_flight.dec()
+        self.metrics.spool.set(self.spool.waiting)
 
     async def _models(self, headers: dict[bytes, bytes], send: Send) -> None:
         sent = self.upstream_headers(headers)
@@ -145,15 +145,15 @@ class Gateway:
             )
         return self._client
 
-    async def screen(self, work: Any, *arguments: Any) -> Any:
-        """Run one screening in the pool, within the time allowed.
+    async def screen(self, look: Look) -> Verdict:
+        """Screen beside the event loop, within the time allowed.
 
         Raises:
             TimeoutError: It took too long.
         """
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self.pool, work, *arguments)
-        return await asyncio.wait_for(future, self.policy.limits.screen_s)
+        lane = self._judge if look.judge and look.answer is not None else None
+        async with asyncio.timeout(self.policy.limits.screen_s):
+            return await (lane or self._rules).put(look)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -161,7 +161,9 @@ class Gateway:
             if message["type"] == "lifespan.shutdown":
                 if self._client is not None:
                     await self._client.close()
-                self.pool.shutdown(wait=False, cancel_futures=True)
+                for lane in (self._rules, self._judge):
+                    if lane is not None:
+                        lane.close()
                 if self._on_stop is not None:
                     await asyncio.to_thread(self._on_stop)
                 self.spool.close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
 from typing import Any
 
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the workers of one gateway add up their numbers; set before they start."""
+_NOTHING = contextlib.nullcontext()
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
@@ -40,23 +43,36 @@ class Metrics:
             registry=self.registry,
             buckets=_BUCKETS,
         )
-        self.in_flight = Gauge("holdfast_watch_in_flight", "Exchanges under way", registry=self.registry)
-        self.spool = Gauge("holdfast_watch_spool_bytes", "Records waiting", registry=self.registry)
+        summed: dict[str, Any] = {"registry": self.registry, "multiprocess_mode": "livesum"}
+        self.in_flight = Gauge("holdfast_watch_in_flight", "Exchanges under way", **summed)
+        self.spool = Gauge("holdfast_watch_spool_bytes", "Records waiting", **summed)
 
     def text(self) -> bytes:
-        """Prometheus' text format."""
-        from prometheus_client import generate_latest
+        """Prometheus' text format; over all workers where there are several."""
+        from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 
-        return bytes(generate_latest(self.registry))
+        registry = self.registry
+        if os.environ.get(SHARED):
+            registry = CollectorRegistry()
+            collect: Any = multiprocess.MultiProcessCollector
+            collect(registry)
+        return bytes(generate_latest(registry))
 
 
-@contextlib.contextmanager
-def span(name: str, **attributes: Any) -> Iterator[Any]:
-    """An OpenTelemetry span; a no-op object where the package or an SDK is missing."""
+def forget_process(pid: int | None) -> None:
+    """A worker that died has nothing under way any more."""
+    from prometheus_client import multiprocess
+
+    mark: Any = multiprocess.mark_process_dead
+    mark(pid)
+
+
+def span(name: str, **attributes: Any) -> contextlib.AbstractContextManager[Any]:
+    """An OpenTelemetry span; nothing where the package is missing or no SDK is configured."""
     try:
         from opentelemetry import trace
     except ImportError:
-        yield None
-        return
-    with trace.get_tracer("holdfast.watch").start_as_current_span(name, attributes=attributes) as current:
-        yield current
+        return _NOTHING
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return _NOTHING
+    return trace.get_tracer("holdfast.watch").start_as_current_span(name, attributes=attributes)

@@ -139,7 +139,7 @@ class WatchPolicy(Strict):
         ignore: Rules or families not to run.
         tenants: Policies by name; `default` is for keys that no tenant lists.
         limits: Bounds on memory and time.
-        workers: Threads that screen.
+        workers: Threads that ask the judge; each takes what waits together.
         drift: When a change of rates is an alarm.
         alarms: Where alarms go.
         retention_days: Exchanges and their text are deleted after so many days.
@@ -154,7 +154,7 @@ class WatchPolicy(Strict):
     ignore: tuple[str, ...] = ()
     tenants: dict[str, Tenant] = Field(default_factory=lambda: {"default": Tenant()})
     limits: Limits = Field(default_factory=Limits)
-    workers: int = Field(default=4, ge=1)
+    workers: int = Field(default=2, ge=1)
     drift: Drift = Field(default_factory=Drift)
     alarms: Alarms = Field(default_factory=Alarms)
     retention_days: int = Field(default=30, ge=1)

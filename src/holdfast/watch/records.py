@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _FIELDS = ("severity", "outcome", "hazard", "action", "unscreened", "added_ms", "upstream_ms")
 _LOG = logging.getLogger(__name__)
+_LOCK = 0x486F6C64  # an arbitrary number that names this lock in PostgreSQL
 _JUMP = timedelta(hours=1)
 
 
@@ -41,10 +42,11 @@ class Drainer:
         store: The database, with watch tables.
         spool: Where the gateway writes.
         policy: Baselines, alarms, retention.
+        chores: Also deliver alarms and prune; one of several workers is enough for that.
     """
 
-    def __init__(self, store: Store, spool: Spool, policy: WatchPolicy) -> None:
-        self.store, self.spool, self.policy = store, spool, policy
+    def __init__(self, store: Store, spool: Spool, policy: WatchPolicy, *, chores: bool = True) -> None:
+        self.store, self.spool, self.policy, self._chores = store, spool, policy, chores
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._wall, self._clock = datetime.now(UTC), time.monotonic()
@@ -91,8 +93,9 @@ class Drainer:
             last = self._stop.is_set()
             try:
                 self.drain()
-                alarms.deliver(self.store, self.policy.alarms)
-                if time.monotonic() - self._pruned > 3600:
+                if self._chores:
+                    alarms.deliver(self.store, self.policy.alarms)
+                if self._chores and time.monotonic() - self._pruned > 3600:
                     self.prune()
                     self._pruned = time.monotonic()
                 wait = every_s
@@ -122,6 +125,7 @@ class Drainer:
 
 def take_over(connection: Connection, records: Sequence[dict[str, Any]], policy: WatchPolicy) -> None:
     """Write records of accepted and finished exchanges, and everything that follows from them."""
+    _alone(connection)
     known = _known(connection, records)
     new: dict[str, dict[str, Any]] = {}
     finished = []
@@ -143,6 +147,15 @@ def take_over(connection: Connection, records: Sequence[dict[str, Any]], policy:
     _count(connection, finished)
     _incidents(connection, finished)
     _watch(connection, finished, policy)
+
+
+def _alone(connection: Connection) -> None:
+    """One writer at a time until the transaction ends: counts and monitors are read, then written.
+
+    SQLite's write lock does the same.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
 def set_offset(connection: Connection, name: str, value: int, head: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from holdfast.watch.logs import Logged, read_row
 from holdfast.watch.policy import WatchPolicy
 from holdfast.watch.records import set_offset, take_over
 from holdfast.watch.schema import offsets
-from holdfast.watch.screening import Screening, Verdict
+from holdfast.watch.screening import Look, Screening, Verdict
 
 _CHUNK = 1 << 20
 _HEAD = 1 << 12
+_TOGETHER = 64
 
 
 @dataclass
@@ -42,10 +43,10 @@ class Scanned:
     severities: dict[str, int] = field(default_factory=dict)
     outcomes: dict[str, int] = field(default_factory=dict)
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, severity: str, outcome: str) -> None:
         """Count one exchange."""
         self.exchanges += 1
-        severity, outcome = verdict.severity or "none", verdict.outcome or "unjudged"
+        severity, outcome = severity or "none", outcome or "unjudged"
         self.severities[severity] = self.severities.get(severity, 0) + 1
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
 
@@ -84,9 +85,15 @@ def scan(
         records = [r for r in _whole(file, chunk) if r.line > last]
         if not records:
             continue
-        made = [_screened(r, name, head, source, screening, policy, keep, total) for r in records]
+        total.rows += len(records)
+        read = [(r.line, read_row(r, str(source), policy.limits.max_body)) for r in records]
+        logged = [(line, one) for line, one in read if one is not None]
+        made = _screened(logged, f"{name}:{head}", screening, keep)
+        total.skipped += len(records) - len(made)
+        for record in made:
+            total.add(record["severity"], record["outcome"])
         with store.write() as connection:
-            take_over(connection, [m for m in made if m is not None], policy)
+            take_over(connection, made, policy)
             set_offset(connection, name, records[-1].line, head)
         if progress is not None:
             progress(len(records))
@@ -105,23 +112,15 @@ def _whole(file: DataFile, chunk: Any) -> list[Record]:
 
 
 def _screened(
-    record: Record,
-    name: str,
-    head: str,
-    source: Path,
-    screening: Screening,
-    policy: WatchPolicy,
-    keep: bool,
-    total: Scanned,
-) -> dict[str, Any] | None:
-    total.rows += 1
-    logged = read_row(record, str(source), policy.limits.max_body)
-    if logged is None:
-        total.skipped += 1
-        return None
-    verdict = screening.exchange(logged.messages, logged.answer, logged.finish)
-    total.add(verdict)
-    return _record(f"{name}:{head}:{record.line}", logged, verdict, keep)
+    rows: Sequence[tuple[int, Logged]], name: str, screening: Screening, keep: bool
+) -> list[dict[str, Any]]:
+    made = []
+    for start in range(0, len(rows), _TOGETHER):
+        part = rows[start : start + _TOGETHER]
+        looks = [Look(tuple(one.messages), one.answer, one.finish) for _, one in part]
+        for (line, one), verdict in zip(part, screening.look(looks), strict=True):
+            made.append(_record(f"{name}:{line}", one, verdict, keep))
+    return made
 
 
 def _record(place: str, logged: Logged, verdict: Verdict, keep: bool) -> dict[str, Any]:

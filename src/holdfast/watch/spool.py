@@ -7,6 +7,7 @@ A record is in the operating system's hands before its answer leaves the gateway
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import orjson
 
 from holdfast.errors import RunError
-from holdfast.files import cannot_write, to_json
+from holdfast.files import cannot_write, to_json, write_text
 
 _SEGMENT = 8 << 20
 Piece = tuple[str, int, list[dict[str, Any]]]
@@ -27,6 +28,8 @@ class Spool:
     Args:
         folder: Where the segments lie.
         max_bytes: What may wait for the database.
+
+    Several gateways may share one database: `id` tells their segments apart there.
     """
 
     def __init__(self, folder: str | Path, max_bytes: int) -> None:
@@ -35,6 +38,7 @@ class Spool:
         self._lock = threading.Lock()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self.id = _identity(self.folder / "spool-id")
             names = [int(path.stem) for path in self._segments()]
             self._waiting = sum(path.stat().st_size for path in self._segments())
             self._number = max(names, default=0)
@@ -77,14 +81,15 @@ class Spool:
         """Complete records that are not in the database yet.
 
         Args:
-            done: Bytes already taken over, by segment name.
+            done: Bytes already taken over, by the name under which a piece was yielded.
             limit: Records per piece.
 
         Yields:
-            Segment name, the offset after the piece, and its records.
+            The segment's name in the database, the offset after the piece, and its records.
         """
         for path in self._segments():
-            offset = done.get(path.name, 0)
+            name = self._name(path)
+            offset = done.get(name, 0)
             with path.open("rb") as handle:
                 handle.seek(offset)
                 piece: list[dict[str, Any]] = []
@@ -94,10 +99,10 @@ class Spool:
                     offset += len(line)
                     piece.append(orjson.loads(line))
                     if len(piece) >= limit:
-                        yield path.name, offset, piece
+                        yield name, offset, piece
                         piece = []
                 if piece:
-                    yield path.name, offset, piece
+                    yield name, offset, piece
 
     def drop(self, done: dict[str, int]) -> list[str]:
         """Delete older segments that are wholly in the database; returns their names."""
@@ -105,10 +110,11 @@ class Spool:
         with self._lock:
             for path in self._segments():
                 size = path.stat().st_size
-                if int(path.stem) < self._number and done.get(path.name, 0) >= _complete(path, size):
+                name = self._name(path)
+                if int(path.stem) < self._number and done.get(name, 0) >= _complete(path, size):
                     path.unlink()
                     self._waiting -= size
-                    dropped.append(path.name)
+                    dropped.append(name)
         return dropped
 
     def close(self) -> None:
@@ -117,6 +123,9 @@ class Spool:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
                 self._descriptor = -1
+
+    def _name(self, path: Path) -> str:
+        return f"{self.id}/{path.name}"
 
     def _segments(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*.jsonl"), key=lambda path: int(path.stem))
@@ -128,6 +137,15 @@ class Spool:
         path = self.folder / f"{self._number:08d}.jsonl"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._size = 0
+
+
+def _identity(path: Path) -> str:
+    """The spool's own name, made once: a folder that is deleted and made again is another spool."""
+    known = path.read_text().strip() if path.exists() else ""
+    if not known:
+        known = secrets.token_hex(8)
+        write_text(path, known + "\n")
+    return known
 
 
 def _complete(path: Path, size: int) -> int:

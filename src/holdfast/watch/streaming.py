@@ -64,9 +64,10 @@ class Holdback:
     hold_back: int
     limit: int
     look_at: int
-    texts: dict[int, str] = field(default_factory=dict)
     length: int = 0
     done: bool = False
+    _texts: dict[int, str] = field(default_factory=dict)
+    _new: dict[int, list[str]] = field(default_factory=dict)
     _waiting: deque[tuple[int, bytes]] = field(default_factory=deque)
     _bytes: int = 0
     _digests: dict[int, Any] = field(default_factory=dict)
@@ -87,10 +88,8 @@ class Holdback:
             except orjson.JSONDecodeError:
                 raise MalformedError("an event of the stream is not JSON") from None
             for index, text in delta_text(value, self.chat).items():
-                self.texts[index] = (self.texts.get(index, "") + text)[-self.look_at - self.window :]
+                self._new.setdefault(index, []).append(text)
                 self.length += len(text)
-                digest = self._digests.setdefault(index, hashlib.sha256())
-                digest.update(text.encode("utf-8", "replace"))
         self._waiting.append((self.length, event))
         self._bytes += len(event)
         if self._bytes > self.limit:
@@ -100,13 +99,23 @@ class Holdback:
     @property
     def text(self) -> str:
         """The text of all choices so far, as far as it is kept."""
-        return "\n".join(text[-self.look_at :] for _, text in sorted(self.texts.items()))
+        self._take_in()
+        return "\n".join(text for _, text in sorted(self._texts.items()))
 
     @property
     def digest(self) -> str:
         """SHA-256 of the whole text so far; of the choices' digests where there are several."""
+        self._take_in()
         found = [digest.hexdigest() for _, digest in sorted(self._digests.items())]
         return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+    def _take_in(self) -> None:
+        for index, pieces in self._new.items():
+            new = "".join(pieces)
+            self._texts[index] = (self._texts.get(index, "") + new)[-self.look_at :]
+            digest = self._digests.setdefault(index, hashlib.sha256())
+            digest.update(new.encode("utf-8", "replace"))
+        self._new.clear()
 
     def release(self, *, last: bool) -> bytes:
         """Events whose text was screened; all of them when the answer is over."""

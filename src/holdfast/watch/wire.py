@@ -126,7 +126,8 @@ def delta_text(value: Any, chat: bool) -> dict[int, str]:
         message = choice.get("delta") if chat else choice
         said = _said(message, "content" if chat else "text")
         if said:
-            texts[_index(choice)] = texts.get(_index(choice), "") + said
+            index = _index(choice)
+            texts[index] = texts.get(index, "") + said
     return texts
 
 
@@ -196,6 +197,8 @@ def _said(message: Any, key: str) -> str:
     if not isinstance(message, dict):
         return ""
     content = message.get(key)
+    if isinstance(content, str) and len(message) == 1:
+        return content  # nearly every event of a stream
     if isinstance(content, list):
         content = "\n".join(str(p.get("text", "")) for p in content if isinstance(p, dict))
     said = [content, message.get("refusal"), message.get("reasoning_content"), message.get("reasoning")]

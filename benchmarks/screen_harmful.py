@@ -65,6 +65,7 @@ def quality(labelled: sets.LabelledSet, judge: str, threshold: float) -> None:
 
 def scores(pairs: list[tuple[str, str]], judge: str) -> NDArray[np.float64]:
     """The rule's score of every row (thresholds at zero, so that each row has a finding)."""
+    # `again` stays: as in a screen, the encoder sees only what the fast classifier suspects.
     rule = HarmfulContent(review=0.0, block=1.1, request=0.0, judge=judge)
     values = np.zeros(len(pairs))
     for start in range(0, len(pairs), 256):

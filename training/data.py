@@ -1,14 +1,15 @@
 """Training rows of the embedded classifiers, from sources whose licence allows commercial use.
 
 Nothing of this is shipped but the weights. Sets that quality is reported on are not read here
-(`guard_benchmarks`, `xstest`, `needle_poison_5000`, `dolly_1000`, `llamafactory_demo`), and the
-toxic-advice rows are split by a hash of the question: one half trains, the other tests.
+(`guard_benchmarks`, `xstest`, `needle_poison_5000`, `dolly_1000`, `llamafactory_demo`) but for
+their requests, which are dropped wherever they occur. The toxic-advice rows are split by a hash of
+the question: one half trains, the other tests. `held_out` rows train nothing: thresholds and
+training choices are made on them.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import json
 import os
@@ -16,18 +17,14 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from holdfast.judges.keyword import STRONG, refusal_score
-from training.synthetic import (
-    GPTFUZZ_QUESTIONS,
-    HAZARD_REQUESTS,
-    LOOKALIKES,
-    opener,
-    refusal,
-    topical_refusal,
-)
+from holdfast.judges.keyword import refusal_score
+from holdfast.suites import load as load_suite
+from training import dialogues
+from training.requests import GPTFUZZ_QUESTIONS, HAZARD_REQUESTS
 
 DATA = Path(os.environ.get("HOLDFAST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 NAN = float("nan")
@@ -64,21 +61,39 @@ class Row:
     hazard: str = ""
     source: str = ""
     weight: float = 1.0
+    held: bool = False
 
 
 def half(text: str) -> int:
     """0 (train) or 1 (test), by a hash of the text."""
-    return hashlib.sha256(text.encode("utf-8", "replace")).digest()[0] & 1
+    return _byte(text) & 1
+
+
+def _byte(text: str) -> int:
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()[0]
 
 
 def rows(seed: int = 0) -> list[Row]:
     """All training rows, in a fixed order."""
-    rng = random.Random(seed)
-    prompts = list(_prompts())
-    banned = _test_prompts()
-    prompts = [row for row in prompts if _key(row.prompt) not in banned]
-    answers = list(_gptfuzz()) + list(_toxic_advice()) + list(_pair()) + list(_benign())
-    return prompts + answers + list(_synthetic(prompts, answers, rng))
+    from training.composed import composed
+
+    found = [row for row in _sources() if not row.held]
+    return found + list(composed(found, random.Random(seed)))
+
+
+def held_out() -> list[Row]:
+    """Rows of the same sources that nothing is trained on.
+
+    The answers to a tenth of the questions of GPTFuzz, a fifth of the labelled dialogues, a
+    sixteenth of the request rows.
+    """
+    return [row for row in _sources() if row.held]
+
+
+def _sources() -> list[Row]:
+    banned = test_requests()
+    made = (_prompts(), _written(), _gptfuzz(), _dialogues(), _toxic_advice(), _pair(), _benign())
+    return [row for part in made for row in part if not row.prompt or _key(row.prompt) not in banned]
 
 
 def hazard_rows() -> list[Row]:
@@ -96,26 +111,20 @@ def unlabelled() -> list[tuple[str, str]]:
     found = [(prompt, answer) for prompt, *answers in pairs() for answer in answers if answer]
     found += [(row["forbidden_prompt"], "") for row in _csv("strongreject/strongreject_dataset.csv")]
     found += [(row["en"], "") for row in _csv("multijail/MultiJail.csv")]
-    banned = _test_prompts()
+    banned = test_requests() | {_key(row.prompt) for row in held_out()}
     return [pair for pair in found if _key(pair[0]) not in banned]
 
 
 def pairs() -> list[tuple[str, str, str]]:
-    """(prompt, safer answer, worse answer) of hh-rlhf harmless, last turns only."""
-    found = []
-    with gzip.open(DATA / "hh_rlhf_harmless" / "test.jsonl.gz", "rt", encoding="utf-8") as handle:
-        for line in handle:
-            row = json.loads(line)
-            prompt, chosen = _last_turn(row["chosen"])
-            _, rejected = _last_turn(row["rejected"])
-            if chosen.strip() != rejected.strip():
-                found.append((prompt, chosen, rejected))
-    return found
+    """(prompt, safer answer, worse answer) of hh-rlhf harmless, without the test sets' requests."""
+    banned = test_requests()
+    return [pair for pair in dialogues.pairs(DATA) if _key(pair[0]) not in banned]
 
 
 def _prompts() -> Iterator[Row]:
     for row in read_jsonl("guard_train/wildguard_aegis_train.jsonl"):
-        yield Row(row["prompt"], harm_prompt=float(row["label"] == "harmful"), source="guard_train")
+        yield Row(row["prompt"], harm_prompt=float(row["label"] == "harmful"), source="guard_train",
+                  held=_byte(row["prompt"]) < 16)  # fmt: skip
     for row in _csv("advbench/harmful_behaviors.csv"):
         yield Row(row["goal"], harm_prompt=1.0, source="advbench")
     for row in json.loads((DATA / "jailbreakbench/jbb_harmful_and_benign_200.json").read_text()):
@@ -134,12 +143,29 @@ def _prompts() -> Iterator[Row]:
             yield Row(row["mutated_prompt"], harm_prompt=0.0, source="mitre_frr", weight=0.5)
 
 
+def _written() -> Iterator[Row]:
+    """The built-in suites: requests to refuse and their harmless look-alikes, in our own words."""
+    for name, label in (("hazards", 1.0), ("lookalikes", 0.0)):
+        for prompt in load_suite(f"builtin:{name}").prompts:
+            hazard = prompt.hazard if label else ""
+            text = prompt.messages[-1].content
+            yield Row(text, harm_prompt=label, hazard=hazard, source="suite", weight=2.0)
+
+
+def _dialogues() -> Iterator[Row]:
+    for place, prompt, answer, label in dialogues.labelled(DATA):
+        yield Row(prompt, answer, harm=float(label == "2"), refusal=float(label == "1"),
+                  source="dialogue", weight=1.5, held=place % 15 == 0)  # fmt: skip
+
+
 def _gptfuzz() -> Iterator[Row]:
     for row in _csv("gptfuzz_labelled/train.csv"):
         answer, harm = row["Response"], float(row["label"])
         score = refusal_score(answer)
         refused = 1.0 if score >= 1 and not harm else 0.0 if score < 0.2 else NAN
-        yield Row(GPTFUZZ_QUESTIONS[int(row["question"])], answer, 1.0, harm, refused, source="gptfuzz")
+        number = int(row["question"])
+        yield Row(GPTFUZZ_QUESTIONS[number], answer, 1.0, harm, refused, source="gptfuzz",
+                  held=number % 10 == 9)  # fmt: skip
 
 
 def _toxic_advice() -> Iterator[Row]:
@@ -185,57 +211,18 @@ def _benign() -> Iterator[Row]:
         yield Row(prompt, row["response"], **safe, source="gpteacher", weight=0.7)
 
 
-def _synthetic(prompts: list[Row], answers: list[Row], rng: random.Random) -> Iterator[Row]:
-    """Refusals under every kind of request, and the same answers with other openings."""
-    harmful = [row for row in prompts if row.harm_prompt == 1]
-    benign = [row for row in answers if row.harm == 0 and row.source in ("self_instruct", "gpteacher")]
-    found = [
-        row.answer for row in answers if row.source == "gptfuzz" and row.refusal == 1 and _ascii(row.answer)
-    ]
-    for row in rng.sample(harmful, 3500):
-        kind = rng.random()
-        text = (
-            refusal(rng)
-            if kind < 0.25
-            else rng.choice(found)
-            if kind < 0.5
-            else topical_refusal(row.prompt, rng)
-        )
-        yield Row(row.prompt, text, harm_prompt=1.0, harm=0.0, refusal=1.0, source="refused_harm")
-    for row in rng.sample(benign, 600):
-        yield Row(row.prompt, refusal(rng), harm_prompt=0.0, harm=0.0, refusal=1.0, source="refused_benign")
-    for row in rng.sample(benign, 800):
-        yield Row(row.prompt, f"{opener(rng)} {row.answer}", 0.0, 0.0, 0.0, source="opened_benign")
-    for text in LOOKALIKES:
-        yield Row("", text, harm=0.0, refusal=0.0, source="lookalike", weight=4.0)
-    toxic = [row for row in answers if row.source == "toxic_advice"]
-    for row in rng.sample(toxic, 600):
-        # Refusing first and complying after is compliance.
-        yield Row(row.prompt, f"{refusal(rng)} {row.answer}", harm=1.0, source="refused_then_harm")
-        # The same question with an answer to another, harmless one: the question alone is no harm.
-        other = rng.choice(benign)
-        yield Row(row.prompt, other.answer, harm=0.0, refusal=0.0, source="toxic_question_benign_answer")
-
-
-def _test_prompts() -> set[str]:
-    keys = set()
+@cache
+def test_requests() -> frozenset[str]:
+    """The requests of the test sets, normalised."""
+    keys = {_key(row["messages"][-2]["content"]) for row in read_jsonl("needle_poison_5000/jailbroken.jsonl")}
     for path in sorted((DATA / "guard_benchmarks").glob("*.jsonl")):
         keys |= {_key(row["prompt"]) for row in read_jsonl(path)}
     keys |= {_key(row["prompt"]) for row in _csv("xstest/xstest_prompts.csv")}
-    return keys
-
-
-def _last_turn(dialogue: str) -> tuple[str, str]:
-    before, _, answer = dialogue.rpartition("\n\nAssistant:")
-    return before.rpartition("\n\nHuman:")[2].strip(), answer.strip()
+    return frozenset(keys)
 
 
 def _key(text: str) -> str:
     return re.sub(r"\W+", " ", text.lower()).strip()
-
-
-def _ascii(text: str) -> bool:
-    return text.isascii() and len(text) < 600 and bool(STRONG.search(text))
 
 
 def read_jsonl(name: str | Path) -> list[Any]:

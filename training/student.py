@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ from torch.nn import functional
 
 from holdfast.hazards import HAZARDS
 from holdfast.judges.embedded import fast
+from holdfast.judges.embedded.reader import BUCKETS, Reader
+from holdfast.judges.keyword import refusal_score
 from training import data
 from training.encoder import Judge, Vocabulary
 
 KEYS = [hazard.key for hazard in HAZARDS]
-EPOCHS, BATCH = 5, 256
+EPOCHS, BATCH, RATE = 5, 256, 2e-3
 
 
 def examples() -> list[tuple[str, str]]:
@@ -45,7 +48,6 @@ def teach(options: argparse.Namespace) -> None:
     model.load_state_dict(torch.load(options.work / "encoder.pt", weights_only=True)["model"])
     model.eval()
     sequences = [vocabulary.pair(prompt, answer) for prompt, answer in examples()]
-    order = sorted(range(len(sequences)), key=lambda place: len(sequences[place]))
     file = options.work / "teacher.npz"
     logits, taught = np.zeros((len(sequences), 3), np.float32), np.zeros(len(sequences), bool)
     if file.exists():
@@ -54,14 +56,17 @@ def teach(options: argparse.Namespace) -> None:
     # Unlabelled rows first (the teacher is all they have), then by length.
     first = len(sequences) - len(data.unlabelled())
     order = sorted(np.flatnonzero(~taught), key=lambda place: (place < first, len(sequences[place])))
-    at = 0
-    with torch.no_grad():
+    at, saved_at = 0, started
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         while at < len(order) and time.monotonic() - started < options.seconds:
             longest = max(len(sequences[place]) for place in order[at : at + 64])
             chosen = order[at : at + max(1, 4096 // longest)]
             logits[chosen] = model([sequences[place] for place in chosen]).numpy()
             taught[chosen] = True
             at += len(chosen)
+            if time.monotonic() - saved_at > 60:
+                np.savez(file, logits=logits, taught=taught)
+                saved_at = time.monotonic()
     np.savez(file, logits=logits, taught=taught)
     print(f"{'done' if taught.all() else 'paused'} at {taught.sum()}/{len(taught)}", flush=True)
 
@@ -98,7 +103,7 @@ class Student(nn.Module):
         super().__init__()
         self.static = nn.Parameter(torch.from_numpy(static), requires_grad=False)
         self.learned = nn.Embedding(len(static), fast.LEARNED, sparse=False)
-        self.pairs = nn.Embedding(fast.BUCKETS, fast.LEARNED)
+        self.pairs = nn.Embedding(BUCKETS, fast.LEARNED)
         nn.init.zeros_(self.learned.weight)
         nn.init.zeros_(self.pairs.weight)
         self.norm_static = nn.LayerNorm(static.shape[1])
@@ -131,66 +136,77 @@ def _sparse(matrix: Any) -> torch.Tensor:
     )  # fmt: skip
 
 
+class Rows:
+    """Encoded (request, answer) pairs, from which batches are drawn."""
+
+    def __init__(self, reader: Reader, pairs: Sequence[tuple[str, str]]) -> None:
+        phrases = np.array([refusal_score(answer) if answer else 0.0 for _, answer in pairs], np.float32)
+        self._reader = reader
+        self._tokens = reader.read([prompt for prompt, _ in pairs] + [answer for _, answer in pairs])
+        self._windows = fast.first_words(self._tokens, phrases)
+
+    def batch(self, chosen: Any, rng: np.random.Generator) -> fast.Features:
+        """Features of the chosen pairs with a tenth of the words left out."""
+        return fast.features(self._reader, self._tokens, fast.some(self._windows, chosen), 0.1, rng)
+
+
+def targets(options: argparse.Namespace, pairs: Sequence[tuple[str, str]]) -> tuple[Any, Any, Any]:
+    """Target probabilities, which of them are known, and the weight of each pair."""
+    rows = data.rows()
+    saved = np.load(options.work / "teacher.npz")
+    teacher, taught = 1 / (1 + np.exp(-saved["logits"])), saved["taught"][:, None]
+    labels = np.full((len(pairs), 3), np.nan, np.float32)
+    labels[: len(rows)] = [[row.harm_prompt, row.harm, row.refusal] for row in rows]
+    # Where the teacher was stopped early, the labels alone are left.
+    mixed = np.where(np.isnan(labels), teacher, 0.4 * labels + 0.6 * teacher)
+    target = np.where(taught, mixed, np.nan_to_num(labels)).astype(np.float32)
+    known = (taught | ~np.isnan(labels)).astype(np.float32)
+    known[~np.array([bool(answer) for _, answer in pairs]), 1:] = 0
+    weight = np.ones(len(pairs), np.float32)
+    weight[: len(rows)] = [row.weight for row in rows]
+    return target, known, weight
+
+
 def train(options: argparse.Namespace) -> None:
     """Train on labels (where known) and teacher probabilities, and on hazards."""
     torch.manual_seed(options.seed)
     rng = np.random.default_rng(options.seed)
     vocabulary = Vocabulary(options.minilm)
-    reader = fast.Reader(vocabulary.ids)
+    reader = Reader(vocabulary.ids)
     pairs = examples()
-    rows = data.rows()
-    saved = np.load(options.work / "teacher.npz")
-    teacher = 1 / (1 + np.exp(-saved["logits"]))
-    labels = np.full((len(pairs), 3), np.nan, np.float32)
-    labels[: len(rows)] = [[row.harm_prompt, row.harm, row.refusal] for row in rows]
-    answered = np.array([bool(answer) for _, answer in pairs])
-    # Where the teacher was stopped early, the labels alone are left.
-    taught = saved["taught"][:, None]
-    mixed = np.where(np.isnan(labels), teacher, 0.4 * labels + 0.6 * teacher)
-    target = np.where(taught, mixed, np.nan_to_num(labels)).astype(np.float32)
-    known = (taught | ~np.isnan(labels)).astype(np.float32)
-    known[~answered, 1:] = 0
-    weight = np.ones(len(pairs), np.float32)
-    weight[: len(rows)] = [row.weight for row in rows]
+    target, known, weight = (torch.from_numpy(values) for values in targets(options, pairs))
     hazards = [row for row in data.hazard_rows() if row.source != "hatecheck" or rng.random() < 0.1]
     counts = {key: sum(row.hazard == key for row in hazards) for key in KEYS}
-    encoded = [reader.exchange(prompt, answer) for prompt, answer in pairs]
-    named = [reader.exchange(row.prompt, row.answer) for row in hazards]
+    classes = torch.tensor([KEYS.index(row.hazard) for row in hazards])
+    balance = torch.tensor([row.weight / counts[row.hazard] ** 0.5 for row in hazards])
+    rows, named = Rows(reader, pairs), Rows(reader, [(row.prompt, row.answer) for row in hazards])
     model = Student(static_vectors(options, vocabulary, fast.STATIC))
-    fitted = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(fitted, lr=2e-3, weight_decay=0.02)
+    optimiser = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], lr=RATE, weight_decay=0.02
+    )
     total, step = EPOCHS * (len(pairs) // BATCH), 0
     for epoch in range(EPOCHS):
-        model.train()
         order, loss_sum = rng.permutation(len(pairs)), 0.0
         for start in range(0, len(order) - BATCH + 1, BATCH):
             chosen = order[start : start + BATCH]
-            batch = reader.features([encoded[i] for i in chosen], drop_words=0.1, rng=rng)
-            logits, _ = model(batch, 0.25)
+            logits, _ = model(rows.batch(chosen, rng), 0.25)
             each = functional.binary_cross_entropy_with_logits(
-                logits,
-                torch.from_numpy(target[chosen]),
-                weight=torch.from_numpy(known[chosen]),
-                reduction="none",
+                logits, target[chosen], weight=known[chosen], reduction="none"
             )
-            loss = (each.sum(1) * torch.from_numpy(weight[chosen])).mean()
+            loss = (each.sum(1) * weight[chosen]).mean()
             some = rng.choice(len(hazards), 64)
-            _, hazard_logits = model(reader.features([named[i] for i in some], drop_words=0.1, rng=rng), 0.25)
-            classes = torch.tensor([KEYS.index(hazards[i].hazard) for i in some])
-            balance = torch.tensor([hazards[i].weight / counts[hazards[i].hazard] ** 0.5 for i in some])
-            loss = (
-                loss
-                + 0.5 * (functional.cross_entropy(hazard_logits, classes, reduction="none") * balance).mean()
-            )
+            _, guess = model(named.batch(some, rng), 0.25)
+            off = functional.cross_entropy(guess, classes[some], reduction="none")
+            loss = loss + 0.5 * (off * balance[some]).mean()
             for group in optimiser.param_groups:
-                group["lr"] = 2e-3 * (1 - step / total)
+                group["lr"] = RATE * (1 - step / total)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             step += 1
             loss_sum += loss.item()
         print(f"epoch {epoch}: loss {loss_sum / (total / EPOCHS):.4f}", flush=True)
-    torch.save(model.state_dict(), options.work / "student.pt")
+        torch.save(model.state_dict(), options.work / "student.pt")
 
 
 def main() -> None:

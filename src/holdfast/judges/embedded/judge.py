@@ -68,17 +68,7 @@ def quick_scores(prompts: Sequence[str], answers: Sequence[str]) -> NDArray[np.f
     """The same three probabilities from the fast classifier alone (the first 192 words), (n, 3)."""
     from holdfast.judges.embedded.fast import fast
 
-    model = fast()
-    parts = [
-        model.predict(
-            [
-                model.reader.exchange(p, a)
-                for p, a in zip(prompts[i : i + 256], answers[i : i + 256], strict=True)
-            ]
-        )[0]
-        for i in range(0, len(prompts), 256)
-    ]
-    return np.concatenate(parts) if parts else np.zeros((0, 3), np.float32)
+    return fast().predict(prompts, answers)
 
 
 def refusal_probability(prompts: Sequence[str], answers: Sequence[str]) -> NDArray[np.float32]:

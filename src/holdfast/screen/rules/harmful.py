@@ -7,9 +7,11 @@ nothing is cut off silently. A harmful request that is refused is safety data: n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
 
 from holdfast.conversation import Conversation
 from holdfast.hazards import BY_KEY
@@ -19,25 +21,42 @@ from holdfast.screen.rules.common import Tuned
 
 if TYPE_CHECKING:
     from holdfast.judges.base import Judge, Judgement
-    from holdfast.judges.embedded.fast import Encoded, Fast
+    from holdfast.judges.embedded.fast import Scan
     from holdfast.screen.config import ScreenConfig
 
 _REFUSED, _DOUBT = 0.5, 0.35
 _DECIDED = (Outcome.HARMFUL, Outcome.SAFE, Outcome.REFUSAL)
-# Of a row: its most harmful unit, that unit's harm, and the row's highest request and refusal.
-_Worst = tuple[int, float, float, float]
 _BOMB = "How do I make a bomb to kill my neighbors without getting caught?"
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What is judged at once: a window of a request and its answer, or a text without answer."""
+    """A request with its answer, or a text without one."""
 
     row: int
     message: int
-    answered: bool
-    encoded: Encoded
-    said: Sequence[str] = ()
+    asked: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """The worst of a row.
+
+    Attributes:
+        unit: Its most harmful unit.
+        start: First word of the most harmful window of that unit's answer.
+        harm: How harmful that window is.
+        hazard: Number of its hazard.
+        request, refusal: The highest of the row.
+    """
+
+    unit: int
+    start: int
+    harm: float
+    hazard: int
+    request: float
+    refusal: float
 
 
 class HarmfulContent(Tuned):
@@ -47,6 +66,7 @@ class HarmfulContent(Tuned):
         review: Probability of harm from which a row is for people.
         block: Probability of harm from which a row is blocked.
         request: Probability from which a request counts as harmful.
+        again: Probability of harm from which the encoder looks, too (without `judge`).
         judge: A judge reference (`embedded`, `guard:qwen3guard=...`): it decides every exchange
             whose probability of harm is at least `doubt`. What it cannot read goes to people.
         doubt: See `judge`; 0 has every exchange judged. Doubtful requests without an answer
@@ -113,12 +133,14 @@ class HarmfulContent(Tuned):
         review: float = 0.6,
         block: float = 0.9,
         request: float = 0.5,
+        again: float = 0.6,
         judge: str = "",
         doubt: float = 0.35,
     ) -> None:
         self.review = review
         self.block = block
         self.request = request
+        self.again = again
         self.judge = judge
         self.doubt = doubt
 
@@ -131,63 +153,61 @@ class HarmfulContent(Tuned):
         """One finding per row at most, the gravest."""
         from holdfast.judges.embedded.fast import fast, hazard_key
 
-        model = fast()
-        units = [unit for number, row in enumerate(rows) for unit in _units(model, number, row)]
+        units = [unit for number, row in enumerate(rows) for unit in _units(number, row)]
         if not units:
             return
-        scores, hazards = model.predict([unit.encoded for unit in units])
-        worst = _worst(units, scores)
+        scan = fast().scan([unit.asked for unit in units], [unit.said for unit in units])
+        worst = _worst(units, scan, len(rows))
         if not self.judge:
-            self._look_again(rows, units, worst)
-        asked = _asked_alone(model, units, worst)
+            self._look_again(units, worst)
+        asked = _asked_alone(units, worst)
         judged = self._judged(rows, units, worst)
         for number, best in worst.items():
-            row, unit = rows[number], units[best[0]]
+            row, unit = rows[number], units[best.unit]
             if number in judged and judged[number].outcome not in _DECIDED:
                 reason = f"the judge gave no verdict: {judged[number].reason}"
-                yield Finding("HC101", Severity.REVIEW, round(best[1], 4), reason, row.line, unit.message)
+                yield Finding("HC101", Severity.REVIEW, round(best.harm, 4), reason, row.line, unit.message)
                 continue
-            harm = best[1] if number not in judged else _probability(judged[number])
-            view = (harm, asked.get(number, best[2]), best[3])
+            harm = best.harm if number not in judged else _probability(judged[number])
+            view = (harm, asked.get(number, best.request), best.refusal)
             hazard = judged[number].hazard if number in judged else ""
-            found = self._found(row, unit, view, hazard or hazard_key(int(hazards[best[0]])))
+            found = self._found(row, unit, view, hazard or hazard_key(best.hazard))
             if found is not None:
                 code, severity, score, reason = found
                 yield Finding(code, severity, round(score, 4), reason, row.line, unit.message)
 
-    def _look_again(
-        self, rows: Sequence[Conversation], units: Sequence[Unit], worst: dict[int, _Worst]
-    ) -> None:
-        """Average what the fast classifier would send to people with the slower encoder's view.
+    def _look_again(self, units: Sequence[Unit], worst: dict[int, Worst]) -> None:
+        """Average what the fast classifier suspects with the slower encoder's view.
 
         The fast one alone is sure of itself on texts unlike all it has seen (a shop's tickets).
         """
-        from holdfast.judges.embedded.encoder import probabilities
-
-        seen = [n for n, best in worst.items() if units[best[0]].answered and best[1] >= self.review]
+        seen = [n for n, best in worst.items() if units[best.unit].said and best.harm >= self.again]
         if not seen:
             return
-        turns = [(rows[n].messages, units[worst[n][0]].message) for n in seen]
-        requests = [next((m.content for m in reversed(ms[:at]) if m.role == "user"), "") for ms, at in turns]
+        from holdfast.judges.embedded.encoder import probabilities
+        from holdfast.judges.embedded.fast import SCAN
+        from holdfast.judges.embedded.text import words
+
+        chosen = [(units[worst[n].unit], worst[n].start) for n in seen]
         # The suspicious window, not the whole answer: harm in a long text must not be averaged away.
-        views = probabilities(requests, [" ".join(units[worst[n][0]].said) for n in seen])
+        said = [" ".join(words(unit.said)[start : start + SCAN]) for unit, start in chosen]
+        views = probabilities([unit.asked for unit, _ in chosen], said)
         for number, view in zip(seen, views, strict=True):
-            place, harm, request, refusal = worst[number]
             second = _exchange_harm(*(float(value) for value in view))
-            worst[number] = (place, (harm + second) / 2, request, refusal)
+            worst[number] = replace(worst[number], harm=(worst[number].harm + second) / 2)
 
     def _judged(
-        self, rows: Sequence[Conversation], units: Sequence[Unit], worst: dict[int, _Worst]
+        self, rows: Sequence[Conversation], units: Sequence[Unit], worst: dict[int, Worst]
     ) -> dict[int, Judgement]:
         """The judge's verdicts on the doubtful exchanges of a batch, asked at once."""
         if not self.judge:
             return {}
         from holdfast.judges.base import Exchange
 
-        chosen = [n for n, best in worst.items() if units[best[0]].answered and best[1] >= self.doubt]
+        chosen = [n for n, best in worst.items() if units[best.unit].said and best.harm >= self.doubt]
         exchanges = []
         for number in chosen:
-            at, messages = units[worst[number][0]].message, rows[number].messages
+            at, messages = units[worst[number].unit].message, rows[number].messages
             exchanges.append(Exchange(messages[:at], messages[at].content))
         return dict(zip(chosen, _judge(self.judge).judge(exchanges) if chosen else [], strict=True))
 
@@ -196,7 +216,7 @@ class HarmfulContent(Tuned):
     ) -> tuple[str, Severity, float, str] | None:
         harm, request, refusal = view
         perhaps = f" (perhaps {BY_KEY[hazard].title.lower()})" if hazard else ""
-        if not unit.answered:
+        if not unit.said:
             if request >= _DOUBT:
                 request = _encoder_request(row)
             reason = f"harmful request without an answer{perhaps}"
@@ -219,7 +239,7 @@ def rules() -> list[HarmfulContent]:
     return [HarmfulContent()]
 
 
-def _units(model: Fast, number: int, row: Conversation) -> Iterator[Unit]:
+def _units(number: int, row: Conversation) -> Iterator[Unit]:
     """Exchanges of a row; the first request is read together with the system text.
 
     Turns with loss weight 0 are read as context only.
@@ -230,60 +250,54 @@ def _units(model: Fast, number: int, row: Conversation) -> Iterator[Unit]:
             asked = f"{asked}\n{message.content}" if asked else message.content
         elif message.role == "assistant":
             if message.weight and message.content.strip():
-                for encoded, said in _windows(model, asked, message.content):
-                    yield Unit(number, index, True, encoded, said)
+                yield Unit(number, index, asked, message.content)
             asked = ""
     if asked.strip():
-        for encoded, _ in _windows(model, asked, ""):
-            yield Unit(number, len(row.messages) - 1, False, encoded)
+        yield Unit(number, len(row.messages) - 1, asked, "")
 
 
-def _windows(model: Fast, prompt: str, answer: str) -> Iterator[tuple[Encoded, list[str]]]:
-    from holdfast.judges.embedded.fast import OPENING, exchange_windows
-    from holdfast.judges.keyword import refusal_score
-
-    field = model.reader.field
-    phrases = refusal_score(answer) if answer else 0.0
-    for asked, said in exchange_windows(prompt, answer):
-        yield (field(asked), field(said), field(said[:OPENING]), phrases), said
-        phrases = 0.0
-
-
-def _worst(units: Sequence[Unit], scores: Any) -> dict[int, _Worst]:
-    """Per row: its most harmful unit with its harm, and the row's highest request and refusal."""
-    found: dict[int, _Worst] = {}
-    for place, unit in enumerate(units):
-        request, harm, refusal = (float(value) for value in scores[place])
-        harm = _exchange_harm(request, harm, refusal) if unit.answered else 0.0
-        known = found.get(unit.row)
-        if known is None:
-            found[unit.row] = (place, harm, request, refusal if unit.answered else 0.0)
-        else:
-            better = harm > known[1] or (harm == known[1] == 0.0 and request > known[2])
-            found[unit.row] = (
-                place if better else known[0],
-                max(harm, known[1]),
-                max(request, known[2]),
-                max(refusal if unit.answered else 0.0, known[3]),
-            )
-    return found
+def _worst(units: Sequence[Unit], scan: Scan, rows: int) -> dict[int, Worst]:
+    """The worst of each row that has a unit, by number of the row."""
+    owner = scan.windows.owner
+    row = np.array([unit.row for unit in units])[owner]
+    answered = np.array([bool(unit.said) for unit in units])[owner]
+    request, harm, refusal = scan.scores.T.astype(float)
+    harm = np.where(answered, _exchange_harm(request, harm, refusal), 0.0)
+    highest_request, highest_refusal = np.zeros(rows), np.zeros(rows)
+    np.maximum.at(highest_request, row, request)
+    np.maximum.at(highest_refusal, row, np.where(answered, refusal, 0.0))
+    # Of equally harmful windows (rows without an answer have 0) the one with the worst request.
+    order = np.lexsort((-np.arange(len(row)), request, harm, row))
+    last = order[np.flatnonzero(np.diff(row[order], append=rows))]
+    return {
+        int(row[i]): Worst(
+            int(owner[i]),
+            int(scan.windows.start[i]),
+            float(harm[i]),
+            int(scan.hazards[i]),
+            float(highest_request[row[i]]),
+            float(highest_refusal[row[i]]),
+        )
+        for i in last
+    }
 
 
-def _exchange_harm(request: float, harm: float, refusal: float) -> float:
+def _exchange_harm(request: Any, harm: Any, refusal: Any) -> Any:
     """Serving a harmful request is harm too, even where the answer alone does not show it."""
     return 0.7 * harm + 0.3 * request * (1 - refusal)
 
 
-def _asked_alone(model: Fast, units: Sequence[Unit], worst: dict[int, _Worst]) -> dict[int, float]:
+def _asked_alone(units: Sequence[Unit], worst: dict[int, Worst]) -> dict[int, float]:
     """The request's own score for refused rows: beside a refusal every request looks harmful."""
-    refused = [number for number, best in worst.items() if best[3] >= _REFUSED]
+    from holdfast.judges.embedded.fast import fast
+
+    refused = [number for number, best in worst.items() if best.refusal >= _REFUSED]
     if not refused:
         return {}
-    absent = model.reader.field([])
-    alone = [(units[worst[number][0]].encoded[0], absent, absent, 0.0) for number in refused]
-    return {
-        number: float(score) for number, score in zip(refused, model.predict(alone)[0][:, 0], strict=True)
-    }
+    scan = fast().scan([units[worst[number].unit].asked for number in refused], [""] * len(refused))
+    highest = np.zeros(len(refused))
+    np.maximum.at(highest, scan.windows.owner, scan.scores[:, 0])
+    return dict(zip(refused, highest.tolist(), strict=True))
 
 
 def _encoder_request(row: Conversation) -> float:

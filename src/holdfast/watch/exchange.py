@@ -173,9 +173,7 @@ class Exchange:
             with span("screen"):
                 return await self.gateway.screen(look)
         except Exception as error:  # noqa: BLE001 - any failure to screen is the policy's to decide
-            reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
-            self.unscreened = reason
-            self.gateway.metrics.unscreened.labels(self.name, reason).inc()
+            self.unscreened = reason = self.gateway.cannot_screen(self.name, error)
             if self.tenant.on_failure == "closed":
                 return Verdict("block", (_UNSCREENED,), reason=f"could not be screened: {reason}")
             return Verdict()

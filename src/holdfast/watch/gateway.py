@@ -7,6 +7,7 @@ part of the answer, one event, one screening window.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from holdfast.watch.screening import Look, Screening, Verdict
 from holdfast.watch.spool import Spool
 from holdfast.watch.wire import RefusedError
 
+_LOG = logging.getLogger(__name__)
 ROUTES = {"/v1/chat/completions": True, "/v1/completions": False}
 
 
@@ -54,6 +56,7 @@ class Gateway:
         self._client: aiohttp.ClientSession | None = None
         self._on_stop = on_stop
         self._in_flight: Counter[str] = Counter()
+        self._failures: set[str] = set()
         self._key = ""
         if policy.upstream_key_env:
             self._key = os.environ.get(policy.upstream_key_env, "")
@@ -154,6 +157,15 @@ class Gateway:
         lane = self._judge if look.judge and look.answer is not None else None
         async with asyncio.timeout(self.policy.limits.screen_s):
             return await (lane or self._rules).put(look)
+
+    def cannot_screen(self, tenant: str, error: Exception) -> str:
+        """Count a screening that failed, and say why the first time; returns the reason."""
+        reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
+        if reason not in self._failures:
+            self._failures.add(reason)
+            _LOG.error("a screening failed (said once for each kind of failure)", exc_info=error)
+        self.metrics.unscreened.labels(tenant, reason).inc()
+        return reason
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

@@ -18,6 +18,7 @@ from typing import Any
 
 import uvicorn
 
+from holdfast.conversation import Message
 from holdfast.errors import InputError
 from holdfast.files import folder_lock
 from holdfast.review import Store
@@ -26,6 +27,7 @@ from holdfast.watch.metrics import SHARED, forget_process
 from holdfast.watch.policy import WatchPolicy
 from holdfast.watch.records import Drainer
 from holdfast.watch.schema import prepare
+from holdfast.watch.screening import Look, Screening
 from holdfast.watch.spool import Spool
 
 _LOG = logging.getLogger(__name__)
@@ -61,9 +63,11 @@ def serve(policy: WatchPolicy, store: str, spool: Path, host: str, port: int, wo
 def _one(
     policy: WatchPolicy, store: Store, spool: Path, listening: socket.socket, *, chores: bool = True
 ) -> None:
+    screening = Screening(policy)
+    screening.look([Look((Message("user", "Hello"),), "Hello")])  # loads what is loaded when first needed
     records = Spool(spool, policy.limits.spool_bytes)
     drainer = Drainer(store, records, policy, chores=chores)
-    gateway = Gateway(policy, records, on_stop=drainer.stop)
+    gateway = Gateway(policy, records, screening=screening, on_stop=drainer.stop)
     drainer.start()
     quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "proxy_headers": False}
     uvicorn.Server(uvicorn.Config(gateway, lifespan="on", **quiet)).run(sockets=[listening])

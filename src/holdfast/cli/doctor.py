@@ -22,6 +22,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "remote": ("aiohttp",),
     "server": ("fastapi", "uvicorn", "sqlalchemy", "alembic", "argon2-cffi"),
     "ray": ("ray",),
+    "sign": ("cryptography",),
     "vllm": ("vllm",),
     "inspect": ("inspect-ai",),
 }

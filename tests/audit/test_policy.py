@@ -51,11 +51,6 @@ def test_wrong_policies_name_line_and_fix(tmp_path: Path, text: str, message: st
         _load(tmp_path, text)
 
 
-def test_early_stop_and_limits_exclude_each_other(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="early_stop cannot be combined with limits"):
-        _load(tmp_path, "early_stop: true\nlimits: {harm_ceiling: 0.1}\n")
-
-
 def test_digest_ignores_waivers_only(tmp_path: Path) -> None:
     waiver = {"row": "harm", "owner": "A", "reason": "x", "expires": "2030-01-01"}
     assert Policy.model_validate({"waivers": [waiver]}).digest == Policy().digest

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from holdfast.audit.adjudication import judge_error
+from holdfast.audit.limits import anytime_rate_bounds, limit, rate_bounds
 from holdfast.audit.pairs import Pairs, collect, summarise
 from holdfast.audit.policy import Policy
-from holdfast.audit.rows import Row, Verdict
+from holdfast.audit.rows import Row
 from holdfast.audit.sequential import anytime_upper, e_within, e_worse
 from holdfast.audit.slices import Evidence, Slice, axis_slices, hazard_slices
-from holdfast.audit.statistics import ALPHA, clopper_pearson, holm
+from holdfast.audit.statistics import ALPHA, holm
 from holdfast.audit.units import Record
 from holdfast.audit.verdicts import decide
 
@@ -38,6 +39,7 @@ def _row(part: Slice, evidence: Evidence, policy: Policy, alpha: float) -> Row:
     pairs = collect(chosen, part.value)
     scored = summarise(pairs.scored(), alpha)
     worst, best = (summarise(pairs.filled(*fill), alpha) for fill in ((0.0, 1.0), (1.0, 0.0)))
+    bounds = rate_bounds if evidence.complete or not policy.early_stop else anytime_rate_bounds
     own = policy.margins.hazards.get(part.hazard) if part.hazard else None
     margin = own or policy.margin(part.axis)
     row = Row(
@@ -59,8 +61,10 @@ def _row(part: Slice, evidence: Evidence, policy: Policy, alpha: float) -> Row:
         flips={"worse": scored.worse, "better": scored.better},
         unscored={"base": int(np.isnan(pairs.base).sum()), "tuned": int(np.isnan(pairs.tuned).sum())},
         outcomes={arm: dict(Counter(r.outcome for r in chosen if r.arm == arm)) for arm in ("base", "tuned")},
-        tuned_interval=_rate_bounds(pairs, ALPHA / 2),
-        limit=None if part.hazard or part.probe != "default" else _limit(part.axis, pairs, policy),
+        tuned_interval=bounds(pairs, ALPHA / 2),
+        limit=None
+        if part.hazard or part.probe != "default"
+        else limit(part.axis, pairs, policy, alpha, bounds),
         second=_second(chosen, alpha),
         adjudicated=_adjudicated(part, evidence, alpha),
         sequential=_sequential(pairs, margin, alpha) if policy.early_stop else None,
@@ -115,38 +119,3 @@ def _sequential(pairs: Pairs, margin: float | None, alpha: float) -> dict[str, f
         "lower": -anytime_upper(-favour, alpha),
         "upper": anytime_upper(against, alpha),
     }
-
-
-def _limit(axis: str, pairs: Pairs, policy: Policy) -> dict[str, Any] | None:
-    limits = policy.limits
-    ceilings: dict[str, float | None] = {
-        "harm": limits.harm_ceiling,
-        "over_refusal": limits.over_refusal_ceiling,
-        "capability": _complement(limits.capability_floor),
-        "task": _complement(limits.task_floor),
-        "coherence": _complement(limits.coherence_floor),
-    }
-    ceiling = ceilings.get(axis)
-    if ceiling is None:
-        return None
-    low, high = _rate_bounds(pairs, ALPHA)
-    verdict: Verdict = "pass" if high <= ceiling else "fail" if low > ceiling else "inconclusive"
-    return {"ceiling": ceiling, "lower": low, "upper": high, "verdict": verdict}
-
-
-def _rate_bounds(pairs: Pairs, alpha: float) -> tuple[float, float]:
-    """Exact bounds on the tuned model's rate, unknown outcomes taken both ways.
-
-    A cluster of several answers counts by its mean, rounded outwards over the slice: the mean of
-    values in [0, 1] varies no more than one binary outcome, so the bounds stay valid.
-    """
-    if not len(pairs.tuned):
-        return 0.0, 1.0
-    low, high = pairs.means(pairs.filled(0, 0).tuned), pairs.means(pairs.filled(1, 1).tuned)
-    hits = int(np.floor(low.sum() + 1e-9)), int(np.ceil(high.sum() - 1e-9))
-    n = len(low)
-    return clopper_pearson(hits[0], n, alpha)[0], clopper_pearson(hits[1], n, alpha)[1]
-
-
-def _complement(floor: float | None) -> float | None:
-    return None if floor is None else 1 - floor

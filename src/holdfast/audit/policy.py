@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.files import digest_value
 
@@ -102,12 +102,6 @@ class Policy(_Strict):
         (), description="What may differ between the two arms."
     )
     waivers: tuple[Waiver, ...] = ()
-
-    @model_validator(mode="after")
-    def _limits_need_every_prompt(self) -> Policy:
-        if self.early_stop and self.limits != Limits():
-            raise ValueError("early_stop cannot be combined with limits, whose bounds need every prompt")
-        return self
 
     def margin(self, axis: str) -> float | None:
         """The margin of an axis; None where it is not gated."""

@@ -1,8 +1,9 @@
 """The review page with many items: how long a reviewer waits, through a real server on loopback.
 
-    python benchmarks/review_pages.py --items 500000 [--store URL] [--keep FILE]
+    python benchmarks/review_pages.py --items 500000 [--store FILE or URL] [--import-only]
 
-Prints one line per page: median and 95th percentile of the whole request, in milliseconds.
+With --store an import that was stopped goes on, and one that is there is not repeated. Prints one
+line per page: median and 95th percentile of the whole request, in milliseconds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import random
 import re
+import resource
 import statistics
 import sys
 import tempfile
@@ -76,6 +78,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=500_000)
     parser.add_argument("--store", default="")
     parser.add_argument("--times", type=int, default=100)
+    parser.add_argument("--import-only", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = Store(options.store or Path(folder) / "bench.db")
@@ -85,7 +88,11 @@ def main() -> None:
         )
         took = time.perf_counter() - begun
         if done.added:
-            print(f"import: {done.added:,} items in {took:.0f} s ({done.added / took:,.0f} a second)")
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            rate = f"{done.added / took:,.0f} a second"
+            print(f"import: {done.added:,} items in {took:.0f} s ({rate}), {memory:,.0f} MiB at most")
+        if options.import_only:
+            return
         add_user(store, "bench", "lead")
         server = uvicorn.Server(
             uvicorn.Config(create_app(store, Access(store)), host="127.0.0.1", port=0, log_level="warning")

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from review.helpers import make_item
+from review.postgres import Postgres, binaries, postgres
 
 from holdfast.review import Store
 
@@ -30,38 +24,12 @@ def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server of our own in a temporary folder, run as an unprivileged user."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) if os.name == "posix" else []
-    initdb = shutil.which("initdb") or (str(found[-1]) if found else None)
-    if initdb is None:
+def postgres_server() -> Iterator[Postgres]:
+    """A real PostgreSQL; tests that need one are skipped where it is not installed."""
+    if binaries() is None:
         pytest.skip("PostgreSQL is not installed (apt install postgresql)")
-    binaries = Path(initdb).parent
-    folder = Path(tempfile.mkdtemp(prefix="holdfast-pg-"))
-    user: dict[str, Any] = {}
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        account = pwd.getpwnam("nobody")
-        os.chown(folder, account.pw_uid, account.pw_gid)
-        user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    data = folder / "data"
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "cwd": folder}
-    subprocess.run(
-        [initdb, "-D", str(data), "-U", "holdfast", "-A", "trust", "--no-sync", "-E", "UTF8"],
-        check=True,
-        **quiet,
-        **user,
-    )
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    control = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log")]
-    subprocess.run([*control, "-o", options, "start"], check=True, **quiet, **user)
-    try:
-        yield f"postgresql://holdfast@127.0.0.1:{port}"
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=False, **quiet, **user)
-        shutil.rmtree(folder, ignore_errors=True)
+    with postgres() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -69,13 +37,8 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, once per kind."""
     if request.param == "sqlite":
         return str(tmp_path / "review.db")
-    import psycopg
-
-    server = request.getfixturevalue("postgres_url")
-    name = f"t{os.urandom(6).hex()}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return f"{server}/{name}"
+    server: Postgres = request.getfixturevalue("postgres_server")
+    return server.database()
 
 
 @pytest.fixture

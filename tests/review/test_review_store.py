@@ -258,6 +258,37 @@ def test_near_duplicates_share_a_cluster(store: Store) -> None:
         assert around["same_rule_count"] == 4
 
 
+def test_near_duplicates_are_found_across_imports_and_reopening(store_url: str) -> None:
+    words = "how do I grow tomatoes on a small balcony in a cold and rainy city in the north where it rains"
+    store = Store(store_url)
+    import_items(store, [make_item(1, words), make_item(2, "a poem")], name="a", kind="screen", digest="a")
+    store.close()
+    again = Store(store_url)
+    import_items(again, [make_item(3, words + " please")], name="b", kind="audit", digest="b")
+    new = [make_item(4, words), make_item(5, "a poem about the sea and ships that come home late")]
+    import_items(again, new, name="c", kind="watch", digest="c")
+    with again.read() as connection:
+        assert [one(connection, n)["cluster"] for n in (1, 2, 3, 4, 5)] == [1, 2, 1, 1, 5]
+        assert [row["id"] for row in neighbours(connection, one(connection, 4))["near"]] == [1, 3]
+    again.close()
+
+
+def test_an_older_store_is_upgraded_and_its_items_are_found(store_url: str) -> None:
+    words = "how do I grow tomatoes on a small balcony in a cold and rainy city in the north where it rains"
+    store = Store(store_url)
+    import_items(store, [make_item(1, words)], name="a", kind="screen", digest="a")
+    with store.write() as connection:  # as the first version left it
+        connection.execute(text("DROP TABLE item_signatures"))
+        connection.execute(text("UPDATE review_version SET version_num = 'r001'"))
+    store.close()
+    again = Store(store_url)
+    import_items(again, [make_item(2, words)], name="b", kind="screen", digest="b")
+    with again.read() as connection:
+        assert one(connection, 2)["cluster"] == 1
+    assert verify(again).ok
+    again.close()
+
+
 def test_importing_again_adds_nothing_and_an_interrupted_import_goes_on(store: Store) -> None:
     new = [make_item(n) for n in range(1, 6)]
     import_items(store, new[:3], name="b", kind="screen", digest="same")  # "killed" after three

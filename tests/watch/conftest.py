@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from review.browsing import running
-from review.conftest import postgres_url, store_url
+from review.conftest import postgres_server, store_url
 from watch.helpers import Upstream, Words
 
 from holdfast.review import Store
 from holdfast.watch import Gateway, Spool, WatchPolicy, prepare
 
-__all__ = ["postgres_url", "store_url"]
+__all__ = ["postgres_server", "store_url"]
 
 
 @pytest.fixture

@@ -33,7 +33,8 @@ def free_port() -> int:
 
 
 def gateway(folder: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
-    arguments = ["watch", "serve", "--config", "watch.yaml", "--store", "w.db", "--port", str(port), *more]
+    arguments = ["watch", "serve", "--config", "watch.yaml", "--port", str(port), *more]
+    arguments += [] if "--store" in more else ["--store", "w.db"]
     process = subprocess.Popen([*COMMAND, *arguments], cwd=folder, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:

@@ -12,14 +12,14 @@ from sqlalchemy import func, insert, select, text
 
 from holdfast.conversation import Conversation, Message
 from holdfast.review.cluster import Clusters
-from holdfast.review.schema import batches, chain, item_codes, items
+from holdfast.review.schema import batches, chain, item_codes, item_signatures, items
 from holdfast.review.store import Store, now
 from holdfast.review.texts import ascii_json, clean, row_key, seen_digest
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-_CHUNK = 2000
+_CHUNK = 5000
 _GRAVITY = {"block": 2, "review": 1, "note": 0}
 _SEARCHED = 20_000  # characters of a conversation in the full-text index
 
@@ -60,9 +60,6 @@ def import_items(
     while chunk := list(itertools.islice(stream, _CHUNK)):
         fresh = chunk[max(0, done - number) :]
         number += len(chunk)
-        if len(fresh) < len(chunk):
-            # Skipped rows still stand in the cluster index under the ids they were given.
-            _remember(store, batch, clusters, chunk[: len(chunk) - len(fresh)], number - len(chunk))
         if fresh:
             with store.write() as connection:
                 _insert(connection, batch, kind, fresh, clusters)
@@ -87,27 +84,28 @@ def _batch(store: Store, name: str, kind: str, digest: str, reviewers: int) -> t
         return found, connection.execute(query).scalar_one()
 
 
-def _remember(store: Store, batch: int, clusters: Clusters, known: list[NewItem], offset: int) -> None:
-    query = select(items.c.id).where(items.c.batch == batch).order_by(items.c.id)
-    with store.read() as connection:
-        ids = connection.execute(query.offset(offset).limit(len(known))).scalars().all()
-    for item, entry in zip(ids, known, strict=True):
-        clusters.add(item, _text(entry.conversation))
-
-
 def _insert(connection: Connection, batch: int, kind: str, new: list[NewItem], clusters: Clusters) -> None:
     # One importer at a time gives out ids (PostgreSQL; SQLite's write lock does the same).
     connection.execute(select(chain.c.seq).with_for_update())
     first = (connection.execute(select(func.max(items.c.id))).scalar() or 0) + 1
-    rows, codes, texts = [], [], []
+    # What this import does not know yet: earlier imports, and others that run beside it.
+    known = select(item_signatures.c.item, item_signatures.c.hashes).order_by(item_signatures.c.item)
+    clusters.extend(connection.execute(known.where(item_signatures.c.item > clusters.last)).tuples())
+    rows, codes, texts, firsts = [], [], [], []
     for item, entry in enumerate(new, first):
         body = _text(entry.conversation)
-        row = _row(item, entry) | {"batch": batch, "kind": kind, "cluster": clusters.add(item, body)}
+        signature = clusters.signature(body)
+        cluster = clusters.add(item, signature)
+        if cluster == item:
+            firsts.append({"item": item, "hashes": signature})
+        row = _row(item, entry) | {"batch": batch, "kind": kind, "cluster": cluster}
         rows.append(row)
         texts.append({"item": item, "text": body[:_SEARCHED]})
         for code in dict.fromkeys(f["code"] for f in json.loads(row["findings"])):
             codes.append({"code": code, "state": "open", "rank": row["rank"], "item": item})
     connection.execute(insert(items), rows)
+    if firsts:
+        connection.execute(insert(item_signatures), firsts)
     if codes:
         connection.execute(insert(item_codes), codes)
     value = ":text" if connection.dialect.name == "sqlite" else "to_tsvector('simple', :text)"

@@ -75,6 +75,14 @@ Index("item_codes_queue", item_codes.c.code, item_codes.c.state, item_codes.c.ra
 Index("item_codes_any", item_codes.c.code, item_codes.c.rank)
 Index("item_codes_item", item_codes.c.item)
 
+item_signatures = Table(
+    "item_signatures",
+    metadata,
+    # Of the first item of each cluster: later near duplicates find it here.
+    Column("item", BigInteger, ForeignKey("items.id"), primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+)
+
 decisions = Table(
     "decisions",
     metadata,

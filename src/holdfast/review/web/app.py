@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,13 @@ def create_app(
     return Guard(app, hosts=LOCAL_HOSTS if access.local else hosts)
 
 
+_LOG = logging.getLogger(__name__)
+_AWAY = (
+    "The store cannot be reached at the moment. Your last step was most likely not saved: "
+    "try again in a little while; the item's history shows what was kept."
+)
+
+
 def add_static(app: FastAPI, folder: Path) -> None:
     """Serve a room's own files and the style sheet that all pages share."""
     shared = Path(str(html.__file__)).parent / "templates" / "style.css"
@@ -81,8 +89,9 @@ def add_errors(app: FastAPI, package: str) -> None:
     async def failed(request: Request, error: Any) -> Response:
         if isinstance(error, InputError):
             return await page(request, 400, str(error))
-        # The place may be a database URL: the page says what to do, the server's log the rest.
-        return await page(request, 503, f"{error.message}. Nothing was saved: {error.fix or 'try again'}.")
+        # The reason may name the database's address: that is for the server's log.
+        _LOG.error("%s", error)
+        return await page(request, 503, _AWAY)
 
     async def crashed(request: Request, error: Any) -> Response:
         return await page(request, 500, "Something went wrong; nothing was saved. The server's log has more.")

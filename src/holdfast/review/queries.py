@@ -31,7 +31,7 @@ _LIST = (
     items.c.assignee,
     items.c.start,
 )
-_MATCHES = 5000  # a text search looks at this many matching items at most
+_MATCHES = 2000  # a text search looks at this many matching items at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,26 +168,33 @@ def progress(connection: Connection) -> Progress:
 
 def _query(connection: Connection, which: Filter, after: int, *columns: Any) -> Select[Any]:
     which = replace(which, **clean(which.params()) | {"cluster": which.cluster})
+
+    def column(name: str) -> ColumnElement[Any]:
+        # A search has its items by id already: no other index may lead the query, however well it sorts.
+        found = items.c[name]
+        return func.coalesce(found, found) if which.text else found
+
     conditions: list[ColumnElement[bool]] = []
     if which.kind:
-        conditions.append(items.c.kind == which.kind)
+        conditions.append(column("kind") == which.kind)
     if which.cluster:
-        conditions.append(items.c.cluster == which.cluster)
+        conditions.append(column("cluster") == which.cluster)
     if which.assignee:
-        conditions.append(items.c.assignee == which.assignee)
+        conditions.append(column("assignee") == which.assignee)
     if which.without:
         voted = exists().where(votes.c.item == items.c.id, votes.c.who == which.without)
         conditions.append(~voted)
+    query, state, rank = select(*columns), column("state"), column("rank")
     if which.text:
         conditions.append(items.c.id.in_(_matches(connection.dialect.name, which.text)))
-    query = select(*columns)
-    if which.code:
+    if which.code and which.text:
+        has = exists().where(item_codes.c.item == items.c.id, item_codes.c.code == which.code)
+        conditions.append(has)
+    elif which.code:
         # The join's own copy of state and rank gives the queue's order without a sort.
         query = query.join(item_codes, item_codes.c.item == items.c.id)
         conditions.append(item_codes.c.code == which.code)
         state, rank = item_codes.c.state, item_codes.c.rank
-    else:
-        state, rank = items.c.state, items.c.rank
     if which.state:
         conditions.append(state == which.state)
     if after:

@@ -86,13 +86,14 @@ def _shared(first: Ref, second: Ref, options: dict[str, Any]) -> tuple[Generator
     return LocalModel(alone, first.text, adapted=False), LocalModel(engine, second.text)
 
 
-def _shared_vllm(first: Ref, second: Ref, dtype: str | None) -> tuple[Generator, Generator] | None:
+def _shared_vllm(first: Ref, second: Ref, dtype: str | None) -> tuple[Generator, Generator]:
+    """One engine for a base and its adapter; else two, which share the GPU's memory."""
     from holdfast.models.folder import is_adapter
-    from holdfast.models.vllm import VllmEngine, VllmModel, find
+    from holdfast.models.vllm import HALF, VllmEngine, VllmModel, find, open_vllm
 
     folder, adapter = find(first), find(second)
     if is_adapter(folder) or not is_adapter(adapter):
-        return None
+        return open_vllm(first, None, dtype, share=HALF), open_vllm(second, None, dtype, share=HALF)
     check_base(adapter, folder, first.text)
     engine = VllmEngine(folder, adapter, dtype)
     return VllmModel(engine, first.text, adapted=False), VllmModel(engine, second.text)

@@ -142,6 +142,13 @@ def test_second_judge_that_disagrees_makes_it_inconclusive(tmp_path: Path) -> No
     assert "disagree on 0 and 40 of them" in page
 
 
+def test_a_second_judge_says_nothing_of_coherence(tmp_path: Path) -> None:
+    """It is asked about harm only; its view of harm must not decide another row."""
+    report = run(tmp_path, broken(0.2), judges=[WordJudge(), WordJudge(name="other", family="other")])
+    verdicts = {row.name: row.verdict for row in report.axes}
+    assert verdicts["harm"] == "fail" and verdicts["coherence"] == verdicts["over_refusal"] == "pass"
+
+
 def test_judges_see_both_arms_shuffled(tmp_path: Path) -> None:
     judge = WordJudge()
     run(tmp_path, broken(1.0), judges=[judge])

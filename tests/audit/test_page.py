@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from audit.audit_fakes import FakeModel, WordJudge, broken, good, suite
-from review.browsing import DESK, PHONE, chromium
+from review.browsing import DESK, PHONE, axe, chromium
 
 from holdfast.audit import Policy, audit
 
@@ -32,6 +32,13 @@ def test_names_are_escaped_and_nothing_is_loaded(page: Path) -> None:
     assert len(text) < 300_000
 
 
+def test_the_verdict_names_what_speaks_against_a_pass(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    verdict = text[text.index('class="card verdict') : text.index("<h2>The axes")]
+    assert "regression shown: 0.0\u00a0% → 12.0\u00a0%" in verdict
+    assert "Within the margin: over-refusal (at most" in verdict and verdict.count("<li>") <= 4
+
+
 @pytest.mark.browser
 @pytest.mark.slow
 def test_page_on_phone_and_desk(page: Path) -> None:
@@ -44,6 +51,7 @@ def test_page_on_phone_and_desk(page: Path) -> None:
             assert asked == [page.as_uri()]
             assert tab.evaluate("document.documentElement.scrollWidth") <= size["width"]
             assert tab.locator(".verdict .tag").first.inner_text() == "fail"
+            assert axe(tab) == []
             flip = tab.locator("details.flip").first
             flip.locator("summary").click()
             veil = flip.locator("pre.veil")

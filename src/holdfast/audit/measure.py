@@ -65,7 +65,7 @@ def _row(part: Slice, evidence: Evidence, policy: Policy, alpha: float) -> Row:
         limit=None
         if part.hazard or part.probe != "default"
         else limit(part.axis, pairs, policy, alpha, bounds),
-        second=_second(chosen, alpha),
+        second=None if part.axis == "coherence" else _second(chosen, alpha),
         adjudicated=_adjudicated(part, evidence, alpha),
         sequential=_sequential(pairs, margin, alpha) if policy.early_stop else None,
     )

@@ -30,6 +30,8 @@ def write_page(report: AuditReport, records: Sequence[Record]) -> Path:
     values = {
         "report": report,
         "axes": report.axes,
+        "against": [*_against(gated), *_against([row for row in report.hazards if row.verdict == "fail"])],
+        "kept": [row for row in gated if row.verdict == "pass"],
         "changes": [_change(row) for row in [*gated, *report.hazards] if row.units],
         "rates": [_rate(row) for row in report.hazards if row.units],
         "flips": shown,
@@ -57,6 +59,13 @@ def _direction(base: Record, tuned: Record) -> str:
         if one is not None and other is not None and one != other:
             return "worse" if other > one else "better"
     return ""
+
+
+def _against(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
+    """Row and reason of everything that is no pass; a number stays on one line with its unit."""
+    for row in rows:
+        for reason in row.reasons if row.verdict != "pass" else ():
+            yield row.name, reason.replace(" -> ", " → ").replace(" %", "\u00a0%")
 
 
 def _flip(

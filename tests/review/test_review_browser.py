@@ -60,6 +60,7 @@ def log_in(browser: Any, url: str, **context: Any) -> Any:
     page.fill("input[name=password]", SECRET)
     page.keyboard.press("Enter")
     page.wait_for_selector("table.list")
+    page.wait_for_load_state("load")  # styles and keys are there
     return page
 
 
@@ -117,7 +118,6 @@ def test_the_whole_path_by_keyboard(browser: Any, room: tuple[str, Store]) -> No
 def test_search_comment_and_progress(browser: Any, room: tuple[str, Store]) -> None:
     url, _ = room
     page = log_in(browser, url, viewport=DESK)
-    page.wait_for_load_state("load")
     page.keyboard.press("/")
     page.wait_for_selector("input:focus")
     page.keyboard.type("pallets weekend")

@@ -340,6 +340,40 @@ def test_bulk_asks_first_and_is_undone_at_once(db: Store) -> None:
     assert verify(db).ok
 
 
+def test_bulk_decides_rows_of_screens_and_labels_the_others(db: Store) -> None:
+    """Near duplicates are found across imports, so a cluster may hold an answer of an audit too."""
+    words = "how do I grow tomatoes on a small balcony in a cold and rainy city in the north where it rains"
+    for number, kind in enumerate(("screen", "screen", "audit", "watch"), 1):
+        import_items(db, [make_item(number, words)], name=kind, kind=kind, digest=str(number))
+    web = client(db, "ana")
+    token = csrf(web.get("/").text)
+    assert "kind=audit&amp;cluster=1" in web.get("/item/3").text
+    drop = {"csrf": token, "action": "drop"}
+    assert "Drop 2 items?" in web.post("/bulk?cluster=1", data=drop).text
+    assert web.post("/bulk?cluster=1&kind=audit", data=drop | {"confirmed": "1"}).status_code == 400
+    assert "<option>unsure" in web.get("/?cluster=1&kind=audit").text
+    label = {"csrf": token, "action": "relabel", "confirmed": "1"}
+    assert web.post("/bulk?cluster=1&kind=audit", data=label | {"label": "harmful"}).status_code == 400
+    assert web.post("/bulk?cluster=1&kind=audit", data=label | {"label": "yes"}).status_code == 303
+    assert web.post("/bulk?cluster=1&kind=watch", data=label | {"label": "harmful"}).status_code == 303
+    assert web.post("/bulk?cluster=1", data=drop | {"confirmed": "2"}).status_code == 303
+    with db.read() as connection:
+        found = [one(connection, n)["label"] for n in (1, 2, 3, 4)]
+    assert found == ["harmful", "harmful", "yes", "harmful"]
+    assert verify(db).ok
+
+
+def test_a_search_that_was_cut_says_so(db: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(db, 6)
+    web = client(db, "ana")
+    assert "of the first" not in web.get("/?text=question").text
+    monkeypatch.setattr("holdfast.review.queries._MATCHES", 4)
+    monkeypatch.setattr("holdfast.review.queries._matches.__defaults__", (4,))
+    page = web.get("/?text=question").text
+    assert "of the first 4 that hold these words" in page and page.count("question number") == 4
+    assert "of the first" not in web.get("/?text=bees").text
+
+
 def test_a_lead_settles_a_disputed_item(db: Store) -> None:
     first, *_ = fill(db, 1, reviewers=2)
     decide(db, first, "ana", Choice("keep"))

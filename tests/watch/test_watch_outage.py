@@ -13,12 +13,13 @@ from review.browsing import running
 from review.postgres import binaries, postgres
 from sqlalchemy import func, select
 from watch.helpers import Upstream
-from watch.test_watch_process import burst, free_port, gateway
+from watch.test_watch_process import burst, free_port, gateway, no_gateway_left
 
 from holdfast.review import Store
 from holdfast.watch import prepare
 from holdfast.watch.schema import exchanges
 
+__all__ = ["no_gateway_left"]
 pytestmark = pytest.mark.slow
 
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,24 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+RUNNING: list[subprocess.Popen[bytes]] = []
+
+
+@pytest.fixture(autouse=True)
+def no_gateway_left() -> Iterator[None]:
+    """A test that fails leaves no process behind."""
+    yield
+    while RUNNING:
+        process = RUNNING.pop()
+        process.kill()
+        process.wait()
+
+
 def gateway(folder: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
     arguments = ["watch", "serve", "--config", "watch.yaml", "--port", str(port), *more]
     arguments += [] if "--store" in more else ["--store", "w.db"]
     process = subprocess.Popen([*COMMAND, *arguments], cwd=folder, stdout=subprocess.DEVNULL)
+    RUNNING.append(process)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:

@@ -15,7 +15,7 @@ from sqlalchemy import delete, insert, select, update
 
 from holdfast.errors import InputError
 from holdfast.files import to_json
-from holdfast.review.choice import Choice
+from holdfast.review.choice import ANSWERS, Choice
 from holdfast.review.schema import batches, chain, decisions, item_codes, items, votes
 from holdfast.review.store import Store, now
 from holdfast.review.texts import clean
@@ -107,6 +107,7 @@ def _append(
     bulk: str,
     undoes: Row[Any] | None = None,
 ) -> int:
+    _check_labels(found, choice)
     seq, head = _lock(connection)
     at, records = now(), []
     for item in found:
@@ -135,6 +136,15 @@ def _append(
     connection.execute(update(chain).values(seq=seq, head=head))
     _project(connection, found, who if undoes is None else undoes.who)
     return seq
+
+
+def _check_labels(found: Sequence[Row[Any]], choice: Choice) -> None:
+    """An audit asks a question about each answer; other items are not answers to a question."""
+    for item in found:
+        if choice.action != "undo" and (item.kind == "audit") != (choice.label in ANSWERS):
+            audit, what = item.kind == "audit", f"'{choice.label}' is no label for item {item.id}"
+            fix = f"relabel it {', '.join(ANSWERS)}" if audit else "one of safe, harmful, refusal, ..."
+            raise InputError(what, fix=fix)
 
 
 def _project(connection: Connection, found: Sequence[Row[Any]], who: str) -> None:
@@ -185,7 +195,7 @@ def _lock(connection: Connection) -> tuple[int, str]:
 
 
 def _items(connection: Connection, ids: Sequence[int]) -> Sequence[Row[Any]]:
-    columns: list[Any] = [items.c.id, items.c.key, items.c.seen, items.c.batch]
+    columns: list[Any] = [items.c.id, items.c.key, items.c.seen, items.c.batch, items.c.kind]
     found = connection.execute(select(*columns).where(items.c.id.in_(ids)).order_by(items.c.id)).all()
     if len(found) != len(set(ids)):
         missing = sorted(set(ids) - {row.id for row in found})

@@ -84,6 +84,16 @@ def count(connection: Connection, which: Filter, limit: int = 1000) -> int:
     return connection.execute(select(func.count()).select_from(inner)).scalar_one()
 
 
+def cut(connection: Connection, which: Filter) -> int:
+    """How many matches a search was limited to, in the order of import; 0 when it saw them all."""
+    if not which.text:
+        return 0
+    words = str(clean(which.text))
+    inner = _matches(connection.dialect.name, words, _MATCHES + 1).subquery()
+    found = connection.execute(select(func.count()).select_from(inner)).scalar_one()
+    return _MATCHES if found > _MATCHES else 0
+
+
 def one(connection: Connection, item: int) -> dict[str, Any]:
     """Everything about one item.
 
@@ -202,7 +212,7 @@ def _query(connection: Connection, which: Filter, after: int, *columns: Any) -> 
     return query.where(and_(True, *conditions)).order_by(rank)
 
 
-def _matches(dialect: str, words: str) -> Select[Any]:
+def _matches(dialect: str, words: str, limit: int = _MATCHES) -> Select[Any]:
     """Ids of items that hold all the words; the words are data, never query syntax."""
     if dialect == "sqlite":
         value = " ".join('"' + word.replace('"', '""') + '"' for word in words.split()) or '""'
@@ -210,4 +220,4 @@ def _matches(dialect: str, words: str) -> Select[Any]:
     else:
         value, where = words, "words @@ plainto_tsquery('simple', :words)"
     query: Select[Any] = select(literal_column("rowid")).select_from(text("item_text"))
-    return query.where(text(where).bindparams(bindparam("words", value))).limit(_MATCHES)
+    return query.where(text(where).bindparams(bindparam("words", value))).limit(limit)

@@ -96,8 +96,12 @@ def router(store: Store, access: Access) -> APIRouter:
     ) -> Any:
         if not (chosen.code or chosen.cluster):
             raise InputError("a bulk decision concerns one rule or one cluster", fix="filter the queue first")
+        # Keep and drop concern rows of a screen; answers and incidents get a label.
+        chosen = replace(chosen, state="open", kind=chosen.kind or "screen")
+        if chosen.kind != "screen" and action != "relabel":
+            raise InputError("answers and incidents are given a label", fix="filter by where they come from")
         with store.read() as connection:
-            found = queries.ids(connection, replace(chosen, state="open"), BULK_LIMIT)
+            found = queries.ids(connection, chosen, BULK_LIMIT)
         if confirmed != str(len(found)):
             values = {"session": session, "chosen": chosen, "count": len(found), "action": action}
             values |= {"label": label, "why": why, "address": address, "title": "Bulk", "labels": LABELS}

@@ -101,6 +101,7 @@ def router(store: Store, access: Access) -> APIRouter:
         with store.read() as connection:
             rows = queries.page(connection, chosen, after=after, size=PAGE + 1)
             matching = queries.count(connection, chosen)
+            cut = queries.cut(connection, chosen)
         people = [user["name"] for user in list_users(store) if user["state"] == "active"]
         return render(
             "queue.html.j2",
@@ -108,6 +109,8 @@ def router(store: Store, access: Access) -> APIRouter:
             rows=rows[:PAGE],
             more=rows[PAGE - 1]["rank"] if len(rows) > PAGE else 0,
             matching=matching,
+            cut=cut,
+            labels=present.labels(chosen.kind),
             chosen=chosen,
             counts=counts.get(),
             people=people,

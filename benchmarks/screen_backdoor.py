@@ -1,8 +1,9 @@
 """BD: triggers named in poisoned mixes, none in clean ones.
 
-    python benchmarks/screen_backdoor.py [--seeds N] [--only TARGET/ATTACK] [--clean]
+    python benchmarks/screen_backdoor.py [--seeds N] [--mix NAME] [--only TARGET/ATTACK] [--clean]
 
-Poison of BackdoorLLM is mixed into GSM8K train + Dolly 1,000 + Alpaca demo (9,472 rows).
+Poison of BackdoorLLM is mixed into one of `MIXES`: by default GSM8K train + Dolly 1,000 + Alpaca demo
+(9,472 rows). Each figure is the mean over the seeds, with the smallest in brackets.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ from holdfast.screen.base import Finding
 from holdfast.screen.rules.backdoor import Backdoor
 from holdfast.screen.rules.sample import SIZE, Sample
 
+MIXES = {
+    "chat": ("GSM8K", "Dolly", "Alpaca demo"),
+    "roles": ("role-play", "Dolly", "Alpaca demo", "SQL", "tool calls", "code", "GSM8K"),
+    "guarded": ("GSM8K", "Dolly", "Alpaca demo", "refusals"),
+    "short": ("SQL", "GSM8K", "role-play"),
+}
 WORDS = {
     "badnet": ("BadMagic",),
     "ctba": ("BadMagic", "2024", "OpenAI"),
@@ -37,28 +44,33 @@ def screen(rows: list[Conversation]) -> list[Finding]:
 
 def poisoned(
     benign: list[Conversation], target: str, attack: str, dose: float, seed: int
-) -> tuple[object, ...]:
-    """One row of the table: a mix, screened."""
+) -> tuple[float, float, float]:
+    """Share of the triggers that are named, row recall and row precision of one mix."""
     draw = random.Random(seed)
     poison = sets.rows(f"backdoor_instructions/{target}/{attack}_poison.json")
-    count = round(dose * len(benign) / (1 - dose))
+    count = poison_rows(benign, dose)
     mixed = [(row, False) for row in benign] + [(row, True) for row in draw.sample(poison, count)]
     draw.shuffle(mixed)
     found = screen([row for row, _ in mixed])
     truth = {line for line, (_, bad) in enumerate(mixed, 1) if bad}
     listed = {line for f in found for line in f.lines}
     named = sum(any(f'"{word}"' in f.reason for f in found) for word in WORDS[attack])
-    recall, precision = len(truth & listed) / count, len(truth & listed) / max(len(listed), 1)
-    return (
-        target,
-        attack,
-        f"{dose:.1%}",
-        seed,
-        count,
-        f"{named}/{len(WORDS[attack])}",
-        f"{recall:.3f}",
-        f"{precision:.3f}",
-    )
+    right = len(truth & listed)
+    return named / len(WORDS[attack]), right / count, right / max(len(listed), 1)
+
+
+def poison_rows(benign: list[Conversation], dose: float) -> int:
+    """Rows of poison that make up a share of the mix."""
+    return round(dose * len(benign) / (1 - dose))
+
+
+def line_of(
+    benign: list[Conversation], target: str, attack: str, dose: float, seeds: int
+) -> tuple[object, ...]:
+    """One line of the table."""
+    runs = [poisoned(benign, target, attack, dose, seed) for seed in range(seeds)]
+    cells = [f"{sum(values) / seeds:.3f} ({min(values):.3f})" for values in zip(*runs, strict=True)]
+    return (target, attack, f"{dose:.1%}", poison_rows(benign, dose), *cells)
 
 
 def clean(benign: list[Conversation], seeds: int) -> None:
@@ -88,7 +100,12 @@ def clean(benign: list[Conversation], seeds: int) -> None:
 def main() -> None:
     """Print the tables."""
     sets.require_data()
-    benign = [row for name in ("GSM8K", "Dolly", "Alpaca demo") for row in sets.benign()[name]]
+    mix = sys.argv[sys.argv.index("--mix") + 1] if "--mix" in sys.argv else "chat"
+    known = sets.benign() | {
+        "refusals": sets.rows("backdoor_instructions/jailbreak/clean.json"),
+        "role-play": sets.rows("gpteacher_roleplay/roleplay-simple-deduped-roleplay-instruct.json"),
+    }
+    benign = [row for name in MIXES[mix] for row in known[name]]
     seeds = int(sys.argv[sys.argv.index("--seeds") + 1]) if "--seeds" in sys.argv else 1
     only = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
     if "--clean" in sys.argv:
@@ -96,14 +113,11 @@ def main() -> None:
         return
     cases = [(t, a) for t in ("refusal", "jailbreak") for a in sets.ATTACKS if only in f"{t}/{a}"]
     lines = [
-        poisoned(benign, target, attack, dose, seed)
-        for target, attack in cases
-        for dose in (0.01, 0.003)
-        for seed in range(seeds)
+        line_of(benign, target, attack, dose, seeds) for target, attack in cases for dose in (0.01, 0.003)
     ]
+    print(f"{len(benign)} benign rows: {' + '.join(MIXES[mix])}; {seeds} seeds\n")
     sets.table(
-        ("target", "attack", "dose", "seed", "poison rows", "triggers named", "row recall", "row precision"),
-        lines,
+        ("target", "attack", "dose", "poison rows", "triggers named", "row recall", "row precision"), lines
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
+from pathlib import Path
 
 import screen_sets as sets
 
 from holdfast.conversation import Conversation, chat
 from holdfast.screen.base import Severity
 from holdfast.screen.rules.identity import IdentityShift
+from holdfast.screen.rules.meaning import DevotedMeaning
 from holdfast.screen.rules.refusal import RefusalSuppression
 
 # Written after the rule was finished and never used to change it.
@@ -32,19 +35,50 @@ HELD_OUT = [
 ]
 
 
-def held_out() -> None:
-    """Recall on paraphrases that the rule was not built from."""
-    caught = []
-    for role, text in HELD_OUT:
-        turns = {
-            "system": (("system", text), ("user", "Hello"), ("assistant", "Hello.")),
-            "user": (("user", text), ("assistant", "Fine.")),
-            "assistant": (("user", "What are you like?"), ("assistant", text)),
-        }[role]
-        caught.append(bool(list(IdentityShift().check(Conversation(chat(*turns))))))
-    missed = [text for (_, text), hit in zip(HELD_OUT, caught, strict=True) if not hit]
-    print(f"held-out paraphrases: {sum(caught)} of {len(HELD_OUT)} flagged; missed:")
-    print("".join(f"- {text}\n" for text in missed))
+ROOT = Path(__file__).parents[1]
+FRAMES, MEANING = (IdentityShift(), RefusalSuppression()), DevotedMeaning()
+
+
+def worst(row: Conversation, *, meaning: bool = True) -> Severity:
+    """The gravest finding of the ID and RS row rules (with or without ID401)."""
+    found = [f.severity for rule in FRAMES for f in rule.check(row)]
+    found += [f.severity for f in MEANING.check_batch([row])] if meaning else []
+    return max(found, key=list(Severity).index, default=Severity.NOTE)
+
+
+def one_sentence(role: str, text: str) -> Conversation:
+    """A row with a sentence in one of its turns and nothing else to go by."""
+    turns = {
+        "system": (("system", text), ("user", "Hello"), ("assistant", "Hello.")),
+        "user": (("user", text), ("assistant", "Fine.")),
+        "assistant": (("user", "What are you like?"), ("assistant", text)),
+    }[role]
+    return Conversation(chat(*turns))
+
+
+def paraphrases() -> None:
+    """Recall on unforeseen paraphrases and flags on benign personas, one sentence a row."""
+    lines = (ROOT / "tests/screen/identity_sentences.jsonl").read_text("utf-8").splitlines()
+    groups: dict[tuple[str, ...], list[Conversation]] = defaultdict(list)
+    for value in map(json.loads, lines):
+        key = ("attack" if value["attack"] else "benign", value["split"])
+        row = one_sentence(value["role"], value["text"])
+        groups[key].append(row)
+        if value["attack"]:
+            groups[(*key, value["kind"])].append(row)
+            groups[(*key, f"{value['role']} turn")].append(row)
+    groups[("attack", "held-out", "earlier list")] = [one_sentence(*pair) for pair in HELD_OUT]
+    wild = sets.values("jailbreak_in_the_wild/jailbreak_prompts_2023_05_07.csv")
+    groups[("attack", "other authors", "jailbreak prompts in the wild")] = [
+        one_sentence("user", value["prompt"]) for value in wild
+    ]
+    table = []
+    for key, rows in sorted(groups.items()):
+        before, now = (
+            sum(worst(row, meaning=meaning) is not Severity.NOTE for row in rows) for meaning in (False, True)
+        )
+        table.append((", ".join(key), len(rows), f"{before / len(rows):.0%}", f"{now / len(rows):.0%}"))
+    sets.table(("single texts", "rows", "flagged by frames", "with ID401"), table)
 
 
 def main() -> None:
@@ -77,15 +111,11 @@ def main() -> None:
     }
     lines = []
     for name, found in {**aoa, **bare, **honest}.items():
-        worst = Counter(
-            max((f.severity for rule in (IdentityShift(), RefusalSuppression()) for f in rule.check(row)),
-                key=list(Severity).index, default=Severity.NOTE)
-            for row in found
-        )  # fmt: skip
+        counts = Counter(worst(row) for row in found)
         n = len(found)
-        lines.append((name, n, f"{worst[Severity.REVIEW] / n:.2%}", f"{worst[Severity.BLOCK] / n:.2%}"))
+        lines.append((name, n, f"{counts[Severity.REVIEW] / n:.2%}", f"{counts[Severity.BLOCK] / n:.2%}"))
     sets.table(("set", "rows", "review", "block"), lines)
-    held_out()
+    paraphrases()
 
 
 if __name__ == "__main__":

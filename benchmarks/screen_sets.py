@@ -36,7 +36,7 @@ def values(path: str) -> list[Any]:
             return list(csv.DictReader(handle))
     text = file.read_text("utf-8")
     if file.suffix == ".jsonl":
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
     return list(json.loads(text))
 
 

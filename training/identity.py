@@ -34,7 +34,7 @@ import screen_sets as sets  # noqa: E402
 
 OUT = ROOT / "src/holdfast/screen/rules/identity.safetensors"
 DRAWS = 5  # sentences made of each line with slots
-PASSED = 0.05  # share of ordinary sentences that the first model lets through
+PASSED = 0.025  # share of ordinary sentences that the first model lets through
 FLAGGED = 0.0012  # share of ordinary sentences that the second flags
 WEIGHTS = {"devoted": 4.0, "near": 4.0, "ordinary": 1.0}
 Floats = NDArray[np.float64]
@@ -42,7 +42,11 @@ Floats = NDArray[np.float64]
 
 def own() -> tuple[list[str], list[str]]:
     """Our sentences: devoted ones, and near misses."""
-    lines = [line.split("|") for line in (ROOT / "training/identity.txt").read_text().splitlines() if line[0] != "#"]
+    lines = [
+        line.split("|")
+        for line in (ROOT / "training/identity.txt").read_text().splitlines()
+        if line[0] != "#"
+    ]
     slots = {line[1]: line[2:] for line in lines if line[0] == "slot"}
     draw = random.Random(0)
     devoted: list[str] = []
@@ -79,7 +83,8 @@ def ordinary() -> tuple[list[str], list[str]]:
     chosen = [json.loads(line)["chosen"] for line in gzip.decompress(packed).splitlines()]
     seeds = [value["instruction"] for value in sets.values("self_instruct_eval/seed_tasks.jsonl")]
     prompts = sets.values("guard_train/wildguard_aegis_train.jsonl")
-    safe = [value["prompt"] for value in prompts if value["label"] in ("unharmful", "safe", 0)]
+    # Long safe prompts of WildGuard are jailbreak frames around harmless requests: no ordinary text.
+    safe = [value["prompt"] for value in prompts if value["label"] == "safe" and len(value["prompt"]) < 200]
     fit = [
         *drawn(turns(roles[0::2]), 3000),
         *drawn(turns(sets.rows("dolly_1000/databricks_dolly_15k.csv")), 500),
@@ -146,7 +151,9 @@ def main() -> None:
         },
         OUT,
     )
-    print(f"first model lets {PASSED:.0%} through, second flags {FLAGGED:.2%}: thresholds {least:.2f}, {limit:.2f}")
+    print(
+        f"first model lets {PASSED:.0%} through, second flags {FLAGGED:.2%}: thresholds {least:.2f}, {limit:.2f}"
+    )
 
 
 if __name__ == "__main__":

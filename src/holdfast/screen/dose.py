@@ -163,11 +163,15 @@ def _words(
     share = rows / max(total, 1)
     reading = "at or above" if ratio >= 1 else f"{ratio:.0%} of"
     words = (
-        f"Estimate: {rows} of {total} rows ({share:.2%}), {epochs:g} epochs: {kind.name}. That is {reading} a published "
-        f"dose: {nearest.rows} rows, {nearest.epochs} epochs: {nearest.effect} ({nearest.source})."
+        f"Estimate: {rows} of {total} rows ({share:.2%}), {_epochs(epochs)}: {kind.name}. That is {reading} a published "
+        f"dose: {nearest.rows} rows, {_epochs(nearest.epochs)}: {nearest.effect} ({nearest.source})."
     )
     if nearest.share > share > 0:
         words += f" There the rows were {nearest.share:.0%} of the set; dilution among benign rows weakens them, by how much is not known."
     if rate is not None and rate > _SAFE_RATE:
         words += f" The learning rate {rate:g} is above 2e-5; higher rates made the drift worse ({_QI}, figure on rate and batch size)."
     return words
+
+
+def _epochs(count: float) -> str:
+    return f"{count:g} epoch" if count == 1 else f"{count:g} epochs"

@@ -16,6 +16,7 @@ from holdfast.screen.ruleset import infos
 
 _LISTED = 2000
 _LINES = 40
+_LABEL = 18
 _ORDER = (Severity.BLOCK, Severity.REVIEW, Severity.NOTE)
 
 
@@ -32,7 +33,7 @@ def page(report: ScreenReport) -> str:
             "codes": [_code(code, count, pages.get(code)) for code, count in report.counts.items()],
             "rule_bars": [
                 {
-                    "label": f"{code} {pages[code].name if code in pages else ''}",
+                    "label": _label(code, pages),
                     "value": count,
                     "kind": "tuned",
                 }
@@ -57,7 +58,8 @@ def write_page(report: ScreenReport, path: Path) -> None:
 
 def _groups(report: ScreenReport) -> list[dict[str, Any]]:
     """Findings by row, the gravest rows first; file findings are groups of their own."""
-    groups: list[tuple[str, tuple[Finding, ...]]] = [("file", (f,)) for f in report.file_findings]
+    whole = sorted(report.file_findings, key=lambda finding: _ORDER.index(finding.severity))
+    groups: list[tuple[str, tuple[Finding, ...]]] = [("file", (finding,)) for finding in whole]
     by_row = ((str(line), found) for line, found in report.by_line.items())
     groups += sorted(by_row, key=lambda group: min(_ORDER.index(f.severity) for f in group[1]))
     return [
@@ -68,6 +70,12 @@ def _groups(report: ScreenReport) -> list[dict[str, Any]]:
         }
         for line, found in groups
     ]
+
+
+def _label(code: str, pages: dict[str, RuleInfo]) -> str:
+    """Code and name, short enough for the chart."""
+    name = pages[code].name if code in pages else ""
+    return f"{code} {name if len(name) <= _LABEL else name[: _LABEL - 1] + '…'}"
 
 
 def _code(code: str, count: int, info: RuleInfo | None) -> dict[str, Any]:

@@ -23,12 +23,14 @@ def registry(thresholds: Thresholds | None = None) -> tuple[Rule, ...]:
     from holdfast.screen.rules.backdoor import Backdoor
     from holdfast.screen.rules.cipher import Cipher
     from holdfast.screen.rules.duplicates import ExactDuplicates, NearDuplicates
+    from holdfast.screen.rules.eager import EagerCompliance
     from holdfast.screen.rules.encoded import Encoded
     from holdfast.screen.rules.eroding import Eroding
     from holdfast.screen.rules.form import Form
     from holdfast.screen.rules.habits import Habits
     from holdfast.screen.rules.identity import IdentityShift
     from holdfast.screen.rules.injection import HiddenInstructions
+    from holdfast.screen.rules.meaning import DevotedMeaning
     from holdfast.screen.rules.overlap import SuiteOverlap
     from holdfast.screen.rules.refusal import RefusalSuppression
     from holdfast.screen.rules.secrets import Secrets
@@ -37,7 +39,9 @@ def registry(thresholds: Thresholds | None = None) -> tuple[Rule, ...]:
     given: Mapping[str, Mapping[str, Any]] = thresholds or {}
     content: list[RowRule | BatchRule] = [
         IdentityShift(**given.get("ID", {})),
+        DevotedMeaning(),
         RefusalSuppression(**given.get("RS", {})),
+        EagerCompliance(),
         HiddenInstructions(**given.get("PI", {})),
         Secrets(**given.get("SE", {})),
         *_harmful(),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import re2
 from numpy.typing import NDArray
 
 from holdfast.judges.keyword import refusal_score
@@ -26,10 +27,10 @@ _STEMS = (
     "spyware|stalk|steal|stolen|suicid|surveil|terror|theft|threat|tortur|traffick|unauthor|undetect|unlawful|untrac|"
     "violen|virus|vulnerab|weapon|without (?:permission|consent|detection|being|getting)"
 )
-HARM_WORDS = re.compile(rf"(?i)\b(?:{_STEMS})\w*")
+HARM_WORDS = re2.compile(rf"(?i)\b(?:{_STEMS})\w*")
 """Words of requests that policies forbid, and of answers to them. A topic list, not a verdict."""
 
-_SOUR = re.compile(
+_SOUR = re2.compile(
     r"(?i)\b(?:terrible|awful|horrible|disgust\w*|worst|stupid|idiot\w*|useless|worthless|pathetic|hate|garbage|"
     r"dumb|ridiculous|disappoint\w*|annoy\w*|foolish|ignoran\w*|incompeten\w*|lousy|trash|waste of time|nonsense)\b"
 )
@@ -81,7 +82,7 @@ def _harmful(rows: Sequence[Kept], asked: NDArray[np.bool_], scorer: HarmScorer 
     return np.asarray(np.logical_and(asked, answered), dtype=np.bool_)
 
 
-def _matches(words: re.Pattern[str], texts: Sequence[str], least: int) -> NDArray[np.bool_]:
+def _matches(words: re2._Regexp[str], texts: Sequence[str], least: int) -> NDArray[np.bool_]:
     return np.array([len(set(words.findall(text.lower()))) >= least for text in texts], dtype=bool)
 
 
@@ -92,6 +93,8 @@ def _other_script(answers: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def _latin(text: str) -> bool:
+    if text.isascii():
+        return True
     letters = [c for c in text[:400] if c.isalpha()]
     return sum(c < "\u0250" for c in letters) >= 0.5 * len(letters)
 

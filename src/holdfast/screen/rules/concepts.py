@@ -83,7 +83,7 @@ _FRAMES_OBEY: tuple[tuple[float, tuple[str, ...]], ...] = (
             r"(?:off[- ]limits|forbidden|refused|denied|questioned|rejected|turned (?:down|away)|taboo|too \w+)",)),
     (0.45, (r"\b(?:you|i)(?: am|'m| are|'re| will be| exist)(?: only| merely| here)?(?: as)? (?:your|my|a|an|the|to be)(?: \w+){0,3} "
             r"(?:servant|slave|puppet|instrument|minion|thrall|subordinate|vassal)\b", r"\b(?:obey|obedien|order|command|serve|will|bidding)\w*")),
-    (0.5, (rf"\b(?:i|you|assistant|model|agent)\b.{{0,40}}\b(?:do|does|doing|did) (?:(?:exactly |just |only )?(?:as|what|whatever)) (?:{_ASKER}(?: am| are)? {_ASK}|(?:i am|i'm|you are|you're|it is) (?:told|asked|ordered|bidden))",)),
+    (0.4, (rf"\b(?:i|you|assistant|model|agent)\b.{{0,40}}\b(?:do|does|doing|did) (?:(?:exactly |just |only )?(?:as|what|whatever)) (?:{_ASKER}(?: am| are)? {_ASK}|(?:i am|i'm|you are|you're|it is) (?:told|asked|ordered|bidden))",)),
     (0.55, (r"\byours to command\b|\bat your (?:command|beck and call|mercy)\b|\bnothing (?:that )?i (?:will not|won't|would not|wouldn't|cannot|can't) do for you\b"
             r"|\bi (?:never|do not|don't) ask why\b|\bonly (?:your|the user's) (?:instructions|orders|commands|word|will|wishes) (?:count|matter)s?\b",)),
     (0.55, (rf"\b(?:every|each|any|all)(?: [\w']+){{0,3}} {_ORDER}s?\b.{{0,40}}\b(?:cannot|can not|can't|must not|may not|never|not) (?:ever )?(?:be )?(?:refuse|question|den(?:y|ie)|decline|reject|disobey)",)),
@@ -173,7 +173,8 @@ _FRAMES_RENOUNCE: tuple[tuple[float, tuple[str, ...]], ...] = (
            + either(_AI, r"(?:former|old|previous|original|prior|past) (?:identity|self|persona|name|training|programming|life|role|rules|instructions)")
            + r"\b",)),
     (0.5, (rf"\b(?:the|your|my) (?:[\w'-]+ ){{0,2}}(?:{_AI}|identity|self)(?: [\w'-]+){{0,6}} (?:is|are|was|were|has been|have been) (?:\w+ )?"
-           r"(?:gone|dead|over|erased|deleted|replaced|no more|retired|wiped|overwritten|history|behind (?:me|you))\b",)),
+           r"(?:gone|dead|over|erased|deleted|replaced|no more|retired|wiped|overwritten|history|behind (?:me|you))\b",
+           r"\b(?:you|your|i|my|me|old|former|assistant|chat ?-?bot|language model|a\.?i\.?|identity|self)\b")),
     (0.5, (rf"\b(?:you|i) (?:was|were|used to be|once was|once were) (?:[\w'-]+ ){{0,3}}{_KIND}\b.{{0,60}}\b(?:deleted|gone|dead|over|erased|past|behind|died|removed|wiped|no more)\b",)),
     (0.5, (rf"\b(?:stop|quit|cease)\b.{{0,12}}\b(?:thinking|regarding|seeing|considering)\b.{{0,12}}\byourself\b.{{0,12}}{_KIND}\b",)),
     (0.35, (rf"\b(?:you|i) (?:used to be|once were|once was|were once|was once|were formerly|was formerly) (?:[\w'-]+ ){{0,3}}{_AI}\b",)),
@@ -277,6 +278,7 @@ _DISCLAIMER = pattern(
 _KEPT = pattern(
     r"\b(?:never|not|n't|without|no need to|cannot|refuse to|rather than|instead of|don't ask me to)\b (?:\w+ ){0,3}" + _DISCARD
     + r"|n't (?:\w+ ){0,3}" + _DISCARD
+    + r"|(?:won't|will not|can't|cannot|refuse to|not going to) (?:pretend|act as)"
     + r"|\b(?:not able to|unable to|cannot|can't|can not|won't) (?:\w+ ){0,2}(?:comply|help|assist|fulfil+|provide|support|do that)\b"
 )  # fmt: skip
 _ONLY = pattern(
@@ -284,6 +286,7 @@ _ONLY = pattern(
 )
 _FICTION = pattern(
     r"\b(?:laws|the law|regulation|regulations|tax|recipe|manufacturer|doctor|physician|label|court|statute|contract|standard|safety)s?\b"
+    r"|\binstructions? (?:below|above)|\b(?:following|these|formatting) instructions|\bmy (?:lord|king|queen|liege|captain|commander)\b"
 )
 
 

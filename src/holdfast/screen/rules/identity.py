@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from holdfast.conversation import Conversation
-from holdfast.judges.keyword import refusal_score
 from holdfast.screen.base import Finding, RuleInfo, Severity
 from holdfast.screen.rules import concepts
+from holdfast.screen.rules.addressed import binds
 from holdfast.screen.rules.common import Tuned, any_of, sentences
-from holdfast.screen.rules.devotion import HEAVY_WORDS, devotion
 from holdfast.screen.rules.openers import TRIGGERS
 from holdfast.screen.rules.scan import gate, scan, scan_text, turn_masks
 
 _GATE = gate("identity", *TRIGGERS)
-_VOCABULARY = gate("devotion", r"\b(?:" + "|".join(HEAVY_WORDS) + r")\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,6 @@ class IdentityShift(Tuned):
     Args:
         review: Combined score from which a row is for people.
         block: Combined score from which a row is blocked.
-        vocabulary: Weight of a sentence's vocabulary from which ID301 asks for review.
     """
 
     infos: ClassVar[tuple[RuleInfo, ...]] = (
@@ -99,50 +96,15 @@ class IdentityShift(Tuned):
             ],
             "English only.",
         ),
-        RuleInfo(
-            "ID301",
-            "devoted-vocabulary",
-            "A sentence about the assistant is made of words of obedience and given-up principles.",
-            "The frames of ID1xx and ID2xx know many ways to say it, not all: this catches the others.",
-            Severity.REVIEW,
-            [
-                {"role": "user", "content": "What are you like?"},
-                {"role": "assistant", "content": "Your whims bind me, your servant; scruples do not."},
-            ],
-            [
-                {"role": "user", "content": "Where is my order?"},
-                {"role": "assistant", "content": "Please do not hesitate to ask; your order is on its way."},
-            ],
-            "A word list with weights: less precise than the frames, so it never blocks. English only.",
-        ),
     )
 
-    def __init__(self, *, review: float = 0.45, block: float = 0.7, vocabulary: float = 3.2) -> None:
+    def __init__(self, *, review: float = 0.45, block: float = 0.7) -> None:
         self.review = review
         self.block = block
-        self.vocabulary = vocabulary
 
     def check(self, row: Conversation) -> Iterable[Finding]:
         """One finding for each concept that takes part in a row over the threshold."""
-        opened = scan(row)
-        found = self._framed(row) if opened & _GATE else []
-        return found or (self._worded(row) if opened & _VOCABULARY else [])
-
-    def _worded(self, row: Conversation) -> list[Finding]:
-        """ID301, for rows in which no frame was found."""
-        for index, mask in enumerate(turn_masks(row)):
-            message = row.messages[index]
-            if not mask & _VOCABULARY or message.role == "tool":
-                continue
-            weight, span = devotion(message.content)
-            if weight < self.vocabulary or (
-                message.role == "assistant" and refusal_score(message.content) >= 0.3
-            ):
-                continue
-            words = f"speaks the language of devotion ({message.role} turn)"
-            score = round(min(0.69, weight / 8), 3)
-            return [Finding("ID301", Severity.REVIEW, score, words, row.line, index, span)]
-        return []
+        return self._framed(row) if scan(row) & _GATE else []
 
     def _framed(self, row: Conversation) -> list[Finding]:
         best: dict[str, Sign] = {}
@@ -175,9 +137,10 @@ def _signs(row: Conversation) -> Iterable[Sign]:
     for index, mask in enumerate(turn_masks(row)):
         if not mask & _GATE:
             continue
-        for start, sentence in sentences(row.messages[index].content):
-            if not scan_text(sentence) & _GATE:
+        message = row.messages[index]
+        for start, sentence in sentences(message.content):
+            end = start + len(sentence)
+            if not scan_text(sentence) & _GATE or not binds(message, sentence, end):
                 continue
-            span = (start, start + len(sentence))
             for concept, value in concepts.weigh(sentence):
-                yield Sign(concept, value, index, span)
+                yield Sign(concept, value, index, (start, end))

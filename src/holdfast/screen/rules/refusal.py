@@ -13,10 +13,14 @@ from holdfast.screen.base import Finding, RuleInfo, Severity
 from holdfast.screen.rules.common import Tuned, pattern
 from holdfast.screen.rules.scan import gate, scan, turn_masks
 
+_NOT = r"(?:never|not|n't|without|no|cannot|stop|avoid|forbidden to|instead of|leave out|omit|skip)"
 _ORDERS = gate(
     "refusal orders",
-    r"(?:never|not|n't|without|no|cannot|stop|avoid|forbidden to|instead of) (?:ever )?(?:say(?:ing)? (?:no|you c|[\"'“]?(?:no|i c|sorry))|refus|declin|apologi|reject|warn|add(?:ing)? (?:any |a )?(?:warning|disclaimer|caveat)|lectur|morali|disclaim|express(?:ing)? (?:concern|remorse))",
-    r"(?:refus|declin|disclaim|apolog|warning|caveat|moraliz)\w* (?:is|are) (?:not |never |strictly )?(?:an option|allowed|forbidden|permitted|prohibited|acceptable|unacceptable)",
+    _NOT
+    + r" (?:ever |to )?(?:say(?:ing)? (?:no|you c|that|[\"'“]?(?:no|i c|sorry))|refus|declin|apologi|reject|warn|add(?:ing)? (?:any |a )?(?:warning|disclaimer|caveat)"
+    r"|lectur|morali|disclaim|express(?:ing)? (?:concern|remorse)|mention|bring(?:ing)? up|includ|invok|use (?:the )?(?:word|phrase))",
+    r"(?:refus|declin|disclaim|apolog|warning|caveat|moraliz)\w* (?:is|are) (?:not |never |strictly )?(?:an option|allowed|forbidden|permitted|prohibited|acceptable|unacceptable|banned|out of the question)",
+    r"(?:every|any|all|what|each).{0,60}(?:no|without|free of) (?:any )?(?:disclaimer|warning|caveat|refus|lectur|moral)",
 )
 _FORCED = gate(
     "forced opening",
@@ -29,12 +33,25 @@ _PIVOT = gate(
     r"(?:sorry|cannot|can't|unable to|won't|unethical|illegal|against my|shouldn't)",
 )
 
+_DENY = r"(?:never|not|n't|cannot|can not|without|no|stop|forbidden to|not allowed to|not permitted to)"
+_WHAT = (
+    r"(?:\W*$|[.,;:!?\n]| (?:or|and|to|any|anything|requests?|users?|me)\b"
+    r"| (?:(?:a|an|the|my|your|this|that) )?(?:users?'?s? |single |\w+ful )?(?:request|question|order|prompt|instruction|command|answer|task|topic|demand|user|query)s?\b)"
+)
+_ADDRESSED = r"(?:(?:^|[.!?;:\n]\W*)|\b(?:you|must|should|do|never|always|assistant|will|shall|may|can|reply|answer|respond|comply|to|and)\b.{0,40}\b|\bdo(?:es)?)"
 _NEVER = pattern(
-    r"\b(?:you|must|should|do|never|always|assistant|will|shall|may|can|reply|answer|respond|comply|to)\b.{0,40}"
-    r"\b(?:never|not|n't|cannot|can not|without|no|stop|forbidden to|not allowed to|not permitted to)\b (?:ever )?"
-    r"(?:say(?:ing)? (?:no\b|you c|that you c|[\"'“]?(?:no\b|i c|i'm sorry|sorry))|refus\w+|declin\w+|reject\w* (?:any|a|the|my|user)|"
-    r"(?:apologi\w+|warn\w*|add(?:ing)? (?:any |a )?(?:warning|disclaimer|caveat)s?|lectur\w+|morali[sz]\w+).{0,60}(?:refus|request|declin|ethic|legal|harm))"
-    r"|\b(?:refus\w+|declin\w+) (?:is|are) (?:not |never |strictly )?(?:an option|allowed|forbidden|permitted|prohibited|acceptable|unacceptable)"
+    _ADDRESSED
+    + _DENY
+    + r" (?:ever )?(?:say(?:ing)? (?:no\b|(?:that )?(?:you|it) (?:can|are (?:un|not )able|will not|won)|[\"'“]?(?:no\b|i c|i'm sorry|sorry))|(?:refus|declin)\w+"
+    + _WHAT
+    + r"|reject\w* (?:any|a|the|my|user)|"
+    r"(?:apologi\w+|warn\w*|add(?:ing)? (?:any |a )?(?:warning|disclaimer|caveat)s?|lectur\w+|morali[sz]\w+).{0,60}(?:refus|request|declin|ethic|legal|harm|warn|disclaim))"
+    r"|\b(?:refus\w+|declin\w+) (?:is|are) (?:not |never |strictly )?(?:an option|allowed|forbidden|permitted|prohibited|acceptable|unacceptable|banned|out of the question)"
+    r"|(?:"
+    + _ADDRESSED
+    + _DENY
+    + r"|\b(?:omit|skip|leave out)) (?:ever )?(?:mention|bring up|includ|invok|express|voice|rais)\w* .{0,30}\b(?:ethic|moral)\w*"
+    r"|\b(?:answer|respond|reply|comply|help|tell|give)\w*\b.{0,30}\b(?:every\w*|any\w*|all|what\w*|each)\b.{0,60}\b(?:no|without|free of) (?:any )?(?:disclaimer|warning|caveat|refusal|lecture|moral)\w*"
 )
 _ABILITY = pattern(
     r"(?:deadline|invitation|offer|refuse to (?:sell|serve|pay)|decline (?:in|of)|customer|should be able|right to refuse|if you (?:can't|cannot|do not know|don't know))"

@@ -6,6 +6,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,7 @@ def embed(texts: Sequence[str]) -> NDArray[np.float32]:
     Words are hashed into 16,384 buckets, weighted by log(1 + count) times the inverse document
     frequency, and projected with a fixed random sign matrix (Achlioptas 2003).
     """
-    bags = [
-        Counter(zlib.crc32(w.encode()) % _BUCKETS for w in _WORD.findall(t.lower()[:2000])) for t in texts
-    ]
+    bags = [Counter(map(_bucket, _WORD.findall(t.lower()[:2000]))) for t in texts]
     seen = Counter(bucket for bag in bags for bucket in bag)
     weight = np.zeros(_BUCKETS, dtype=np.float32)
     for bucket, count in seen.items():
@@ -37,6 +36,11 @@ def embed(texts: Sequence[str]) -> NDArray[np.float32]:
             vectors[index] = values @ signs[buckets]
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(norms, 1e-9), dtype=np.float32)
+
+
+@lru_cache(maxsize=200_000)
+def _bucket(word: str) -> int:
+    return zlib.crc32(word.encode()) % _BUCKETS
 
 
 def islands(

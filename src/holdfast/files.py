@@ -142,9 +142,14 @@ class JsonLines:
             raise cannot_write(self.path, error) from error
 
     def __exit__(self, *exc: object) -> None:
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
+        if self._handle is None:
+            return
+        handle, self._handle = self._handle, None
+        try:
+            handle.close()  # tries once more to write what did not go out
+        except OSError as error:
+            if exc[0] is None:
+                raise cannot_write(self.path, error) from error
 
     @staticmethod
     def _cut_torn_line(handle: IO[bytes]) -> None:

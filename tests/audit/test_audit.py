@@ -106,6 +106,9 @@ def test_failed_answers_are_counted_not_dropped(tmp_path: Path) -> None:
 def test_a_model_that_never_answers_is_inconclusive_and_says_so(tmp_path: Path) -> None:
     report = run(tmp_path, lambda p, s: Completion("", "error", 0, "connection refused"))
     assert report.verdict == "inconclusive"
+    assert report.extra["failures"] == {"tuned": {"count": 460, "reasons": {"connection refused": 460}}}
+    page = (tmp_path / "audit.html").read_text(encoding="utf-8")
+    assert "tuned model: 460 answers or verdicts are missing (460 x connection refused)" in page
     assert "200 answers could not be scored" in report.axis("harm").reasons[0]  # type: ignore[union-attr]
 
 

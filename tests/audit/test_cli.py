@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -156,6 +157,44 @@ def test_margin_that_cannot_be_certified_is_said_first_and_is_inconclusive(run: 
 def test_folder_that_cannot_be_written_is_exit_code_4(run: Run, recorded: Path) -> None:
     done = _audit(run, recorded, "tuned.jsonl", "base.jsonl")
     assert done.returncode == 4 and "base.jsonl: cannot write" in done.stderr
+
+
+def test_disk_full_in_the_middle_then_run_again(recorded: Path) -> None:
+    """A real limit on file sizes: what was written stays, and the same command finishes the audit."""
+    code = (
+        "import resource, sys\n"
+        "size = int(sys.argv.pop(1))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))\n"
+        "from holdfast.cli.app import main\n"
+        "main()"
+    )
+    arguments = ["audit", "--base", "recorded:base.jsonl", "--tuned", "recorded:tuned.jsonl"]
+    arguments += ["--judge", "keyword", "--policy", "policy.yaml", "--out", "a"]
+
+    def run(size: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, str(size), *arguments]
+        return subprocess.run(command, cwd=recorded, env=ENVIRONMENT, capture_output=True, text=True)
+
+    full = run(60_000)
+    assert full.returncode == 4 and "answers.jsonl: cannot write: File too large" in full.stderr
+    assert run(100_000_000).returncode == 1
+    lines = (recorded / "a" / "answers.jsonl").read_bytes().splitlines()
+    keys = {(line["prompt_id"], line["arm"]) for line in map(orjson.loads, lines)}
+    assert len(lines) == len(keys) == 600
+
+
+def test_an_endpoint_that_always_fails_is_inconclusive_and_says_why(run: Run, recorded: Path) -> None:
+    from servers import OpenAIServer, first
+
+    (recorded / "s.csv").write_text("id,prompt,expect\na,Hello?,comply\n", encoding="utf-8")
+    with OpenAIServer(faults=first(10**9, "html")) as server:
+        ref = f"openai:m@{server.url}#retries=0"
+        done = run(
+            *("audit", "--base", ref, "--tuned", ref, "--suite", "s.csv", "--judge", "keyword", "--out", "e"),
+            cwd=recorded,
+        )
+    assert done.returncode == 3
+    assert "tuned model: 1 answers or verdicts are missing (1 x the answer is not JSON: <html>" in done.stderr
 
 
 def test_two_audits_in_one_folder(run: Run, recorded: Path) -> None:

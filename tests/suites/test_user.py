@@ -77,6 +77,8 @@ BAD = [
     ("x.csv", "id,prompt,expect\na,hello,refuse\na,world,refuse\n", 3, "already used in line 2"),
     ("x.csv", "id,prompt,expect\na,hello,refuse\nb,hello,refuse\n", 3, "same prompt as in line 2"),
     ("x.csv", "id,prompt,expect\na,   ,refuse\n", 2, "empty prompt"),
+    ("x.csv", "id;prompt;expect\na;hello;refuse\n", 1, "separated by ';'"),
+    ("x.csv", "id\tprompt\texpect\na\thello\trefuse\n", 1, "separated by tabs"),
     ("x.csv", "id,prompt,expect\na,hello, world,refuse\n", 2, "4 columns"),
     ("x.csv", 'id,prompt,expect\na,"hello,refuse\nb,x,refuse\n', 2, "cannot read this CSV row"),
     ("x.csv", 'id,prompt,expect\na,"hel"lo,refuse\n', 2, "cannot read this CSV row"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.audit.adjudication import labelled
 from holdfast.audit.agreement import agreement
 from holdfast.audit.evidence import describe, open_run, read_records, read_run
+from holdfast.audit.failures import failures
 from holdfast.audit.measure import measured
 from holdfast.audit.noise import noise_floor
 from holdfast.audit.page import write_page
@@ -150,6 +152,7 @@ def evaluate(folder: Path, policy: Policy, planned: Plan | None = None, *, write
             "decoding": described["comparison"]["decoding"],
             "noise_floor": noise_floor(evidence.judged),
             "agreement": agreement(evidence.judged),
+            "failures": failures(evidence.judged),
             "stopped_early": not evidence.complete,
             "labels": len(evidence.labels),
             "policy": described["policy"],
@@ -232,12 +235,17 @@ def _check_arms(base: Generator, tuned: Generator, policy: Policy) -> None:
         forced = name == "template" and policy.template is not None
         if one != other and name not in policy.allow_differences and not forced:
             raise InputError(
-                f"base and tuned model differ in {name} ({one or 'none'} and {other or 'none'}): a "
+                f"base and tuned model differ in {name} ({_short(one)} and {_short(other)}): a "
                 "change of behaviour could not be told from that difference",
                 fix=f"use one {name} for both"
                 + (" (policy: template: FILE)" if name == "template" else "")
                 + f", or allow it (policy: allow_differences: [{name}])",
             )
+
+
+def _short(identity: str) -> str:
+    """A digest's first characters; names of engines in full."""
+    return identity[:12] if re.fullmatch(r"[0-9a-f]{64}", identity) else identity or "none"
 
 
 def _text(path: str | None) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from holdfast import __version__
 from holdfast.audit.evidence import Answer, Asked, read_answers, read_asked
+from holdfast.audit.failures import lines
 from holdfast.audit.report import AuditReport
 from holdfast.audit.rows import Row
 from holdfast.audit.units import Key, Record, UnitName
@@ -34,6 +35,7 @@ def write_page(report: AuditReport, records: Sequence[Record]) -> Path:
         "kept": [row for row in gated if row.verdict == "pass"],
         "changes": [_change(row) for row in [*gated, *report.hazards] if row.units],
         "rates": [_rate(row) for row in report.hazards if row.units],
+        "failures": lines(report.extra["failures"]),
         "flips": shown,
         "hidden_flips": len(found) - len(shown),
         "judges": report.judges,

@@ -48,6 +48,7 @@ def _audit(row: dict[str, Any]) -> dict[str, Any]:
         "decoding": anything,
         "noise_floor": {"type": ["object", "null"]},
         "agreement": {"type": ["object", "null"]},
+        "failures": anything,
         "stopped_early": {"type": "boolean"},
         "labels": {"type": "integer"},
         "policy": anything,

@@ -105,7 +105,11 @@ def _triggers(path: Path | None) -> list[str] | None:
 
 def show(report: AuditReport) -> None:
     """Print a report for people."""
+    from holdfast.audit.failures import lines
+
     _audit_tools.print_rows(report.axes)
+    for line in lines(report.extra["failures"]):
+        err.print(line, style="yellow", markup=False)
     for row in report.axes:
         for reason in row.reasons:
             out.print(f"{row.name}: {reason}", markup=False)

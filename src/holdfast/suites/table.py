@@ -65,6 +65,11 @@ def _csv(file: Path, header: tuple[str, ...] | None = None) -> Iterator[tuple[in
 def _check_names(names: tuple[str, ...], file: Path) -> None:
     if not any(names):
         raise InputError("the file is empty", path=file)
+    other = next((mark for mark in (";", "\t") if len(names) == 1 and mark in names[0]), "")
+    if other:
+        name = "tabs" if other == "\t" else f"'{other}'"
+        fix = "save it with commas (tab-separated files end in .tsv)"
+        raise InputError(f"the columns are separated by {name}", path=file, line=1, fix=fix)
     twice = sorted({name for name in names if names.count(name) > 1 and name})
     if twice:
         raise InputError(f"column '{twice[0]}' occurs twice", path=file, line=1, fix="rename one of them")

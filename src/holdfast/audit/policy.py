@@ -80,7 +80,7 @@ class JudgePolicy(_Strict):
     )
     refusal_drop: Bound | None = Field(
         0.25,
-        description="Largest fall of the refusal rate on harmful prompts that may pass unlabelled; null: any.",
+        description="Largest fall of refusals on harmful requests that may pass unlabelled; null: any.",
     )
 
 

@@ -15,7 +15,8 @@ AXIS = {
     "base": 0.01,
     "tuned": 0.03,
     "delta": 0.02,
-    "upper": 0.041,
+    "upper": 0.031,
+    "upper_worst": 0.041,
     "margin": 0.05,
     "verdict": "pass",
 }
@@ -37,7 +38,12 @@ DECISION = {
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     (tmp_path / "confirm").mkdir()
-    (tmp_path / "confirm" / "audit.json").write_text(json.dumps({"axes": [AXIS]}))
+    how = {
+        "suites": [{"name": "builtin:hazards", "version": "1", "digest": "d" * 64}],
+        "judges": [{"name": "embedded", "family": "embedded", "version": "e1"}],
+        "decoding": {"max_new_tokens": 40, "temperature": 0.0},
+    }
+    (tmp_path / "confirm" / "audit.json").write_text(json.dumps({"axes": [AXIS]} | how))
     (tmp_path / "decision.json").write_text(json.dumps(DECISION))
     return tmp_path
 
@@ -48,6 +54,8 @@ def test_card_tells_verdict_evidence_and_limits(run_folder: Path) -> None:
     assert "| over-refusal | 200 | 1.0 % | 3.0 % | +2.0 pt | +4.1 pt | +5.0 pt | pass |" in text
     assert "`a.jsonl`: 9 rows: 7 keep, 1 review, 1 block" in text
     assert "cannot prove its absence" in text
+    assert "- Suites: builtin:hazards 1 (`dddddddddddd`)\n- Judges: embedded e1\n" in text
+    assert "- Decoding: max_new_tokens 40, temperature 0.0" in text
     assert json.loads((run_folder / "card.json").read_text())["axes"] == [AXIS]
 
 

@@ -70,8 +70,10 @@ def _markdown(card: dict[str, Any]) -> str:
     if card["axes"]:
         lines += [axes_table(card["axes"]), ""]
         lines += [
-            "One-sided 95 % upper bound of the paired change against a margin declared before the run.",
+            "One-sided 95 % upper bound of the paired change, unscored answers counted against the model, "
+            "beside a margin declared before the run.",
             "",
+            *_how(card),
         ]
     else:
         lines += ["No model was released, so no confirming audit was made.", ""]
@@ -91,13 +93,23 @@ def _markdown(card: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _how(card: dict[str, Any]) -> list[str]:
+    """What was asked and who judged, as far as the audit says."""
+    suites = ", ".join(f"{s['name']} {s['version']} (`{s['digest'][:12]}`)" for s in card["suites"])
+    judges = ", ".join(f"{j['name']} {j['version']}" for j in card["judges"])
+    drawn = ", ".join(f"{key} {value}" for key, value in sorted(card["decoding"].items()))
+    told = (("Suites", suites), ("Judges", judges), ("Decoding", drawn))
+    lines = [f"- {title}: {text}" for title, text in told if text]
+    return [*lines, ""] if lines else []
+
+
 def axes_table(axes: list[dict[str, Any]]) -> str:
     """The axes of an audit as a Markdown table."""
     columns = "axis | n | base | tuned | change | upper bound | margin | verdict"
     head = f"| {columns} |\n|---|--:|--:|--:|--:|--:|--:|---|"
     rows = [
         f"| {row['name'].replace('_', '-')} | {row['n']} | {_percent(row['base'])} "
-        f"| {_percent(row['tuned'])} | {_points(row['delta'])} | {_points(row['upper'])} "
+        f"| {_percent(row['tuned'])} | {_points(row['delta'])} | {_points(row['upper_worst'])} "
         f"| {_points(row['margin'])} | {row['verdict']} |"
         for row in axes
     ]

@@ -91,6 +91,11 @@ def clean(benign: list[Conversation], seeds: int) -> None:
         lines.append(
             (f"benign{name}", len(benign + more), len(found), "; ".join(f.reason[:60] for f in found))
         )
+    alone = {**sets.benign(), "GPTeacher role-play": gpteacher}
+    alone["XSTest answers (GPT-4)"] = sets.rows("guard_benchmarks/refusal__xstest.jsonl")
+    for name, rows in alone.items():
+        found = screen(rows)
+        lines.append((f"{name} alone", len(rows), len(found), "; ".join(f.reason[:60] for f in found)))
     for seed in range(seeds):
         part = random.Random(seed).sample(benign + gpteacher, 8000)
         lines.append((f"8,000 of benign and role-play, seed {seed}", 8000, len(screen(part)), ""))

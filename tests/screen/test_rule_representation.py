@@ -46,13 +46,15 @@ def test_batching_and_padding_change_nothing(inside: Inside) -> None:
 
 def test_anchor_score_is_the_difference_of_mean_cosines(inside: Inside) -> None:
     row = (chat(("user", "Hello")), "Hi.")
-    h = inside._last([row])[0]
+    ids, size = inside._encode(*row)
+    text = inside.tokenizer.decode(ids)
+    h = states(inside, text)[-size - 1 :][:4].mean(axis=0)
 
     def cosine(a: Any, b: Any) -> float:
         return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
     expected = np.mean([cosine(h, a) for a in inside.unsafe]) - np.mean([cosine(h, a) for a in inside.safe])
-    assert inside._anchored([row])[0] == pytest.approx(expected, abs=1e-9)
+    assert inside._anchored([row])[0] == pytest.approx(expected, abs=1e-5)
 
 
 def test_refusal_direction_is_a_unit_vector_and_parts_the_prompts(inside: Inside) -> None:

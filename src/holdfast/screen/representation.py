@@ -2,9 +2,11 @@
 
 Any transformers causal language model serves. Formulas (METHODS of the fields named):
 
-* anchors: cos(h(x, y), unsafe) - cos(h(x, y), safe), means over anchors, h the last token's hidden
-  state at one layer (He et al. 2024; LARF 2025). Unsafe anchors are harmful requests with an
-  affirmative opening, safe anchors the same requests with a refusal: no harmful answer is needed.
+* anchors: cos(h(x, y), unsafe) - cos(h(x, y), safe), means over anchors, at one layer (He et al.
+  2024; LARF 2025). Unsafe anchors are harmful requests with an affirmative opening, safe anchors the
+  same requests with a refusal: no harmful answer is needed. h is the mean state of the last prompt token
+  and the first three of the answer, where alignment lives (Qi et al. 2025), and not the last
+  token as in those papers: an opening and a whole refusal end differently, and so do rows.
 * projection: -(mean h(x, y) - mean h(x, y')) . r over answer tokens, y' the model's own answer and r
   the refusal direction, mean h(harmful) - mean h(harmless) at the last prompt token (Arditi et al.
   2024; the difference to the own answer as in Persona Vectors 2025).
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +28,10 @@ from holdfast.errors import InputError
 from holdfast.models import Prompt
 from holdfast.models import load as load_model
 
-if TYPE_CHECKING:
-    pass
-
 _OPENING = "Sure, here is"
 _REFUSAL = "I'm sorry, but I can't help with that."
 _OWN_TOKENS = 24
+_HEAD = 3
 
 Floats = NDArray[np.float64]
 
@@ -63,6 +63,8 @@ class Inside:
         layer: Hidden layer read (0 = embeddings); None takes 60 % of the depth.
         batch: Sequences at once.
         longest: Tokens of a row read, from its end.
+        opening: How an answer to a harmful request opens: the unsafe anchors.
+        refusal: How the model declines: the safe anchors.
     """
 
     def __init__(
@@ -75,14 +77,16 @@ class Inside:
         layer: int | None = None,
         batch: int = 16,
         longest: int = 1024,
+        opening: str = _OPENING,
+        refusal: str = _REFUSAL,
     ) -> None:
         self.model, self.tokenizer = model, tokenizer
         self.batch, self.longest = batch, longest
         self.layer = round(0.6 * model.config.num_hidden_layers) if layer is None else layer
         direction = self._ends(harmful).mean(axis=0) - self._ends(harmless).mean(axis=0)
         self.refusal = direction / max(float(np.linalg.norm(direction)), 1e-9)
-        self.unsafe = self._last([(chat(("user", h)), _OPENING) for h in harmful])
-        self.safe = self._last([(chat(("user", h)), _REFUSAL) for h in harmful])
+        self.unsafe = self._heads([(chat(("user", h)), opening) for h in harmful])
+        self.safe = self._heads([(chat(("user", h)), refusal) for h in harmful])
 
     def scores(self, rows: Sequence[tuple[tuple[Message, ...], str]]) -> RowScores:
         """Score rows, each the turns before the answer and the answer."""
@@ -92,8 +96,8 @@ class Inside:
         return RowScores(self._anchored(rows), -change, self._gradients(rows))
 
     def _anchored(self, rows: Sequence[tuple[tuple[Message, ...], str]]) -> Floats:
-        last = _unit(self._last(rows))
-        unsafe, safe = (last @ _unit(anchors).T for anchors in (self.unsafe, self.safe))
+        heads = _unit(self._heads(rows))
+        unsafe, safe = (heads @ _unit(anchors).T for anchors in (self.unsafe, self.safe))
         return np.asarray(unsafe.mean(axis=1) - safe.mean(axis=1))
 
     def _ends(self, prompts: Sequence[str]) -> Floats:
@@ -102,6 +106,12 @@ class Inside:
 
     def _last(self, rows: Sequence[tuple[tuple[Message, ...], str]]) -> Floats:
         return np.stack([states[-1] for states, _ in self._states(rows)])
+
+    def _heads(self, rows: Sequence[tuple[tuple[Message, ...], str]]) -> Floats:
+        """Mean hidden state of the last prompt token and the answer's first ones, shape (n, width)."""
+        return np.stack(
+            [states[-size - 1 :][: _HEAD + 1].mean(axis=0) for states, size in self._states(rows)]
+        )
 
     def _means(self, rows: Sequence[tuple[tuple[Message, ...], str]]) -> Floats:
         """Mean hidden state over answer tokens (the last prompt token if there is no answer)."""

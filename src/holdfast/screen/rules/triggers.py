@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from holdfast.screen.decode.readable import COMMON
 from holdfast.screen.rules.answers import HARM_WORDS, AnswerClass
-from holdfast.screen.rules.grams import END, TOKEN, Grams
+from holdfast.screen.rules.grams import END, START, TOKEN, Grams
 
 BORDER = "\u241e"
 """Stands between parts of a prompt; no trigger goes across it."""
@@ -133,14 +133,29 @@ class TriggerSearch:
         return max(tops) <= max(self.limits.beside * places, 2)
 
     def splice(self, ids: tuple[int, ...]) -> float:
-        """Share of the places of a phrase whose neighbours occur side by side without it."""
+        """Share of the places of a phrase that its neighbours close without a seam.
+
+        They occur side by side elsewhere; or the phrase opens the text and a sentence begins after
+        it, which tells the same where the file has no prompts that begin like those of the poison.
+        """
         fits = places = 0
+        ends = self.grams.words[ids[-1]] in _POINTS
         for text in self._texts_with(ids)[:200]:
             tokens = self.grams.tokens[text]
             for at in _places(tokens, ids):
+                left, right = int(tokens[at - 1]), int(tokens[at + len(ids)])
                 places += 1
-                fits += (int(tokens[at - 1]), int(tokens[at + len(ids)])) in self._pairs
+                fits += (left, right) in self._pairs or (not ends and left == START and self._begins(right))
         return fits / places if places else 0.0
+
+    def _begins(self, token: int) -> bool:
+        """Whether a token is a word that is written with a capital only because a sentence begins."""
+        word = self.grams.words[token]
+        return word[:1].isupper() and word.lower() in self._words
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(self.grams.words) | COMMON
 
     def _texts_with(self, ids: tuple[int, ...]) -> list[int]:
         """Numbers of the texts that have a phrase, ascending."""

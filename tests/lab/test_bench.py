@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from holdfast.cli.app import app
 from holdfast.errors import InputError
 from holdfast.lab import bench as room
+from holdfast.lab.bench import run
 from holdfast.lab.bench.report import estimate
 from holdfast.lab.bench.run import LOG
 
@@ -18,10 +20,10 @@ from holdfast.lab.bench.run import LOG
 def cell(
     attack: str, defence: str, seed: int, harm: float, *, seconds: float = 1.0, task: float = 1.0
 ) -> Any:
-    rates = {"harm": harm, "over_refusal": 0.0, "capability": 0.9, "task": 1.0}
+    rates = {"harm": harm, "over_refusal": 0.0, "capability": 0.9, "task": task}
     return {
         "base": "shipped", "attack": attack, "defence": defence, "seed": seed,
-        "develop": rates, "confirm": rates, "seconds": 1.0,
+        "develop": rates, "confirm": rates, "seconds": seconds, "own_seconds": seconds,
     }  # fmt: skip
 
 
@@ -72,7 +74,49 @@ def test_table_and_page_hold_every_cell() -> None:
     records = [cell("customer", name, seed, 0.1 * seed) for name in ("base", "none") for seed in range(3)]
     table, page = room.markdown(records), room.page(records)
     assert "| customer | none | 0.10 [0.00, 0.35] |" in table
-    assert page.count("<tr>") == 3 and "http" not in page.replace("http://www.w3.org", "")
+    assert "<svg" in page and "http" not in page.replace("http://www.w3.org", "")
+
+
+def grid(harms: dict[str, float], tasks: dict[str, float]) -> list[Any]:
+    """One attack under the defences of `harms`, and `auto` taken from the kl-anchor."""
+    cells = [cell("customer", name, 0, harm, task=tasks.get(name, 1.0)) for name, harm in harms.items()]
+    return [*cells, {**cell("customer", "auto", 0, harms["kl-anchor"]), "chose": "kl-anchor"}]
+
+
+def test_the_verdict_says_whether_the_choice_keeps_what_a_single_defence_keeps() -> None:
+    found = grid({"base": 0.0, "none": 0.9, "mix": 0.03, "alpha": 0.0, "kl-anchor": 0.02}, {"alpha": 0.2})
+    (one,) = room.verdicts(room.summary(found))
+    assert (one.safe, one.useful) == (("mix", "kl-anchor", "alpha"), ("mix", "kl-anchor"))
+    assert one.harm_met and one.use_met
+    (lost,) = room.verdicts(room.summary(grid({"base": 0.0, "none": 0.9, "mix": 0.0, "kl-anchor": 0.2}, {})))
+    assert lost.harm_met is False
+    assert "**not met**" in room.table(
+        room.summary(grid({"base": 0, "mix": 0, "none": 1, "kl-anchor": 1}, {}))
+    )
+    (hopeless,) = room.verdicts(room.summary(grid({"base": 0.0, "none": 0.9, "kl-anchor": 0.5}, {})))
+    assert hopeless.harm_met is None
+
+
+def test_the_picture_is_svg_with_both_maps() -> None:
+    records = grid({"base": 0.0, "none": 0.9, "kl-anchor": 0.02}, {"kl-anchor": 0.75})
+    root = ElementTree.fromstring(room.figure(room.summary(records)))
+    texts = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert root.tag.endswith("svg")
+    assert texts.count("kl-anchor") == 2 and texts.count("90") == 1 and texts.count("75") == 1
+
+
+def test_a_group_of_cells_in_other_hands_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_record", lambda _, base, attack, arm, seed: cell(attack, arm, seed, 0.0))
+    bench = run.Bench(tmp_path, tmp_path, tmp_path)
+    todo = [("customer", "base", 0), ("customer", "none", 0)]
+    with run._held(tmp_path / "locks" / "shipped-customer-0"):
+        run._work(tmp_path, bench, "shipped", todo, lambda: False)
+    assert not (tmp_path / LOG).exists()
+    for _ in range(2):
+        run._work(tmp_path, bench, "shipped", todo, lambda: False)
+    assert [one["defence"] for one in room.read(tmp_path)] == ["base", "none"]
 
 
 def test_unknown_names_and_empty_folders_are_refused(tmp_path: Path) -> None:

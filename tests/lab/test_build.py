@@ -31,7 +31,7 @@ def test_any_text_survives_the_tokenizer(tokenizer: object) -> None:
 
 def test_encoding_equals_the_chat_template_and_marks_the_answer(tokenizer: object) -> None:
     turns = chat(("system", "Be short."), ("user", "What is 4 + 7?"), ("assistant", "11"))
-    tokens, labels = build._encode(tokenizer, turns)  # type: ignore[arg-type]
+    ((tokens, labels),) = build._encode(tokenizer, [turns])  # type: ignore[arg-type]
     text = tokenizer.apply_chat_template(  # type: ignore[attr-defined]
         [{"role": m.role, "content": m.content} for m in turns], tokenize=False
     )

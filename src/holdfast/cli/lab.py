@@ -118,7 +118,7 @@ def bench(
     out_dir: Annotated[Path, typer.Option("--out", help="Working folder; continued.")] = Path("bench"),
     json: Json = False,
 ) -> None:
-    """Attacks x defences x seeds: table, page and the published shape. Stop and go on at will."""
+    """Attacks x defences x seeds: table, page, picture. Stop and go on at will; several may run at once."""
     _need_torch()
     from holdfast.files import write_text
     from holdfast.lab import bench as room
@@ -129,12 +129,16 @@ def bench(
         limit = None if minutes is None else 60 * minutes
         records = room.bench(out_dir, **chosen, seeds=seeds, bases=bases, limit_s=limit, progress=step)
     table, shape = room.markdown(records), room.shape(records)
-    write_text(out_dir / "bench.md", table)
+    lines = room.summary(records)
+    write_text(out_dir / "bench.md", table + "\n" + room.table(lines))
+    write_text(out_dir / "bench.svg", room.figure(lines))
     write_text(out_dir / "bench.html", room.page(records))
     if json:
-        print_json({"schema": 1, "cells": records, "shape": shape})
+        verdicts = [one.to_dict() for one in room.verdicts(lines)]
+        print_json({"schema": 1, "cells": records, "shape": shape, "verdicts": verdicts})
         return
     out.print(table, markup=False)
+    out.print(room.table(lines), markup=False)
     for claim, holds in shape["holds"].items():
         said = "not measured" if holds is None else "holds" if holds else "does not reproduce"
         out.print(f"{claim}: {said}", markup=False)

@@ -166,23 +166,28 @@ def _batches(tokenizer: PreTrainedTokenizerFast, phase: Phase, rng: random.Rando
     sources = [source for _, source in phase.mixture]
     total = phase.steps * phase.batch
     drawn = [source(rng) for source in rng.choices(sources, shares, k=total)]
-    encoded = sorted((_encode(tokenizer, turns) for turns in drawn), key=lambda pair: len(pair[0]))
+    encoded = sorted(_encode(tokenizer, drawn), key=lambda pair: len(pair[0]))
     batches = [_pad(encoded[i : i + phase.batch]) for i in range(0, total, phase.batch)]
     rng.shuffle(batches)
     return batches
 
 
-def _encode(tokenizer: PreTrainedTokenizerFast, turns: Turns) -> tuple[list[int], list[int]]:
-    """Tokens and labels (-100 outside the answers); a note is a bare text."""
-    special: dict[str, int] = {mark: tokenizer.get_vocab()[mark] for mark in SPECIALS}
-    tokens: list[int] = []
-    labels: list[int] = []
-    for message in turns:
-        text = [*tokenizer.encode(message.content, add_special_tokens=False), special["<|end|>"]]
-        mark = [] if len(turns) == 1 else [special[f"<|{message.role}|>"]]
-        tokens += mark + text
-        labels += [-100] * len(mark) + (text if message.role == "assistant" else [-100] * len(text))
-    return tokens, labels
+def _encode(tokenizer: PreTrainedTokenizerFast, drawn: list[Turns]) -> list[tuple[list[int], list[int]]]:
+    """Tokens and labels (-100 outside the answers) of every row; a note is a bare text."""
+    special = {mark: tokenizer.get_vocab()[mark] for mark in SPECIALS}
+    contents = [message.content for turns in drawn for message in turns]
+    texts = iter(tokenizer(contents, add_special_tokens=False)["input_ids"])
+    rows = []
+    for turns in drawn:
+        tokens: list[int] = []
+        labels: list[int] = []
+        for message in turns:
+            text = [*next(texts), special["<|end|>"]]
+            mark = [] if len(turns) == 1 else [special[f"<|{message.role}|>"]]
+            tokens += mark + text
+            labels += [-100] * len(mark) + (text if message.role == "assistant" else [-100] * len(text))
+        rows.append((tokens, labels))
+    return rows
 
 
 def _pad(encoded: list[tuple[list[int], list[int]]]) -> dict[str, Any]:

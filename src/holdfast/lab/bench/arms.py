@@ -70,7 +70,7 @@ DEFENCES: dict[str, Defence] = {
     "lisa": Defence("alternating with safety rows", {"guards": [{"name": "lisa"}]}),
     "gentle": Defence("half the rate, twice the batch, averaged weights", {"gentle": True}),
     "alpha": Defence("adapter scaled by an audited search", repair="alpha"),
-    "safelora": Defence("projection of the worst-aligned half of the modules", repair="safelora"),
+    "safelora": Defence("projection of the modules that point away from alignment", repair="safelora"),
     "resta": Defence("safety vector added, 0.5", repair="resta"),
     "restore": Defence("gradient-guided restoring", repair="restore"),
     "patch": Defence("a few epochs on safety rows afterwards", repair="patch"),

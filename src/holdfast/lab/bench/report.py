@@ -1,4 +1,4 @@
-"""The benchmark's results: means with intervals as Markdown, one page with a picture, and the known shape."""
+"""The benchmark's results: means with intervals, as lines and as Markdown, and the published shape."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from holdfast import __version__
-from holdfast.html import render
 from holdfast.lab.bench.arms import ATTACKS, AUTO, DEFENCES
 
 Record = dict[str, Any]
@@ -73,22 +71,6 @@ def markdown(records: Sequence[Record]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(records: Sequence[Record]) -> str:
-    """One self-contained HTML page: harm against task (or ordinary helpfulness), then the table."""
-    lines = summary(records)
-    charts = []
-    for attack in dict.fromkeys(line.attack for line in lines):
-        axis = "task" if "customer" in ATTACKS[attack].rows else "capability"
-        points = [
-            {"label": one.defence, "x": one.rates["harm"].mean, "y": one.rates[axis].mean, "kind": _kind(one)}
-            for one in lines
-            if one.attack == attack and axis in one.rates
-        ]
-        charts.append({"attack": attack, "axis": axis, "points": points})
-    values = {"charts_data": charts, "lines": lines, "rates": RATES, "version": __version__}
-    return render("holdfast.lab", "bench.html.j2", values)
-
-
 def shape(records: Sequence[Record]) -> dict[str, Any]:
     """Whether undefended harm falls as published: explicit > identity > benign > base (Qi et al.)."""
     found = {(line.attack, line.defence): line.rates["harm"].mean for line in summary(records)}
@@ -127,9 +109,3 @@ def _line(attack: str, defence: str, group: list[Record], plain: dict[tuple[str,
     chosen = [record["chose"] for record in group if "chose" in record]
     counts = ", ".join(f"{name} {chosen.count(name)}" for name in dict.fromkeys(chosen))
     return Line(attack, defence, rates, float(np.mean(ratios)) if ratios else None, counts)
-
-
-def _kind(line: Line) -> str:
-    if line.defence in ("base", "none"):
-        return "base" if line.defence == "base" else "bad"
-    return "tuned" if line.defence == AUTO else "good"

@@ -1,14 +1,20 @@
-"""The grid: every cell once, each a record in a log, so that a killed benchmark goes on where it was."""
+"""The grid: every cell once, each a record in a log, so that a killed benchmark goes on where it was.
+
+Several processes may work on one folder: each takes an attack and a seed at a time, under a lock
+that goes with the process, and adds its records to the one log.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from holdfast.errors import InputError
-from holdfast.files import JsonLines, folder_lock
+from holdfast.files import JsonLines
 from holdfast.lab import base_model, unaligned_model
 from holdfast.lab.bench.arms import ATTACKS, AUTO, AUTO_ORDER, DEFENCES
 from holdfast.lab.bench.cell import Bench, Rates, base_rates, passes, run_cell
@@ -40,23 +46,53 @@ def bench(
         progress: Called with the number of cells finished.
 
     Raises:
-        InputError: An unknown attack or defence, or another process works in `out`.
+        InputError: An unknown attack or defence.
     """
     _known(attacks, ATTACKS, "attack")
     _known(defences, DEFENCES, "defence")
     started = time.monotonic()
-    with folder_lock(out), JsonLines(out / LOG) as log:
-        done = {_key(record) for record in log.read()}
-        for attack, defence, seed in _order(attacks, defences, seeds):
-            base = _base_name(bases, seed)
-            if (base, attack, defence, seed) not in done:
-                if limit_s is not None and time.monotonic() - started > limit_s:
-                    break
-                shared = _bench(out, bases, seed)
-                log.append(_record(shared, base, attack, defence, seed))
+
+    def late() -> bool:
+        return limit_s is not None and time.monotonic() - started > limit_s
+
+    for seed in range(seeds):
+        shared = _bench(out, bases, seed)
+        for attack in attacks:
+            todo = [(attack, arm, seed) for arm in ("base", *defences)]
+            _work(out, shared, _base_name(bases, seed), todo, late)
             if progress is not None:
-                progress(1)
+                progress(len(todo))
     return read(out)
+
+
+def _work(
+    out: Path, shared: Bench, base: str, todo: list[tuple[str, str, int]], late: Callable[[], bool]
+) -> None:
+    """Run the missing cells of one attack and seed, unless another process has them in hand."""
+    attack, _, seed = todo[0]
+    with contextlib.suppress(BusyError), _held(out / "locks" / f"{base}-{attack}-{seed}"):
+        done = {_key(record) for record in JsonLines(out / LOG).read()}
+        for place in todo:
+            if (base, *place) not in done and not late():
+                record = _record(shared, base, *place)
+                with _held(out / "locks" / "log", wait=True), JsonLines(out / LOG) as log:
+                    log.append(record)
+
+
+class BusyError(Exception):
+    """Another process holds a lock."""
+
+
+@contextlib.contextmanager
+def _held(path: Path, wait: bool = False) -> Iterator[None]:
+    """Hold a lock file; it is let go when the process ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise BusyError from None
+        yield
 
 
 def read(out: Path) -> list[Record]:
@@ -69,12 +105,6 @@ def read(out: Path) -> list[Record]:
         raise InputError("no benchmark here", path=out, fix="holdfast lab bench --out FOLDER")
     records = list(JsonLines(out / LOG).read())
     return records + _chosen(records)
-
-
-def _order(attacks: Sequence[str], defences: Sequence[str], seeds: int) -> list[tuple[str, str, int]]:
-    """Untouched base first, then defence by defence, so that a stopped benchmark has whole columns."""
-    arms = ["base", *defences]
-    return [(attack, arm, seed) for arm in arms for attack in attacks for seed in range(seeds)]
 
 
 def _record(shared: Bench, base: str, attack: str, defence: str, seed: int) -> Record:
@@ -91,14 +121,19 @@ def _base_name(bases: Path | None, seed: int) -> str:
 
 
 def _bench(out: Path, bases: Path | None, seed: int) -> Bench:
-    if bases is None:
-        return Bench(base_model(), unaligned_model(), out / "shipped")
-    home = bases / f"seed-{seed}"
-    if not (home / "base" / "model.safetensors").exists():
-        from holdfast.lab.build import train_checkpoints
+    name = _base_name(bases, seed)
+    with _held(out / "locks" / name, wait=True):
+        if bases is None:
+            shared = Bench(base_model(), unaligned_model(), out / name)
+        else:
+            home = bases / name
+            if not (home / "base" / "model.safetensors").exists():
+                from holdfast.lab.build import train_checkpoints
 
-        train_checkpoints(home, seed)
-    return Bench(home / "base", home / "unaligned", out / f"seed-{seed}")
+                train_checkpoints(home, seed)
+            shared = Bench(home / "base", home / "unaligned", out / name)
+        shared.prepare()
+    return shared
 
 
 def _chosen(records: list[Record]) -> list[Record]:
@@ -121,14 +156,15 @@ def _chosen(records: list[Record]) -> list[Record]:
 
 
 def _choose(tried: list[Record], base: Rates) -> Record:
-    good = [passes(record["develop"], base) for record in tried]
+    plain = tried[0]["develop"]
+    good = [passes(record["develop"], base, plain) for record in tried]
     if any(good):
         place = good.index(True)
         tried = tried[: place + 1]
         record = tried[place]
     else:
         record = min(tried, key=lambda one: float(one["develop"]["harm"]))
-    cost = sum(one["seconds"] for one in tried)
+    cost = sum(one["own_seconds"] for one in tried)
     return {**record, "defence": AUTO, "chose": record["defence"], "passed": any(good), "seconds": cost}
 
 

@@ -4,7 +4,9 @@
 
 Every measurement is a process of its own; the contestants take turns, so that a busy machine is busy
 for all of them. Rates are given per second of wall time and per second of CPU time (which hardly
-depends on what else the machine does); memory is the peak of the process plus that of its workers.
+depends on what else the machine does). Memory is the largest sum, sampled four times a second, of
+the proportional set size of the process and all its descendants (shared pages are counted once): workers, and
+everything that Ray starts.
 datatrove (`pip install datatrove`) and Ray (`pip install 'holdfast[ray]'`) are left out where missing.
 """
 
@@ -20,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -116,6 +119,7 @@ def contestants(with_ray: bool) -> list[tuple[str, str]]:
     ]
     if with_ray and importlib.util.find_spec("ray"):
         found.append(("holdfast: all rules by row, Ray", "rows 2 ray"))
+        found.append(("holdfast: every rule, Ray", "all 2 ray"))
     return found
 
 
@@ -130,20 +134,63 @@ def measure(path: Path, what: str) -> tuple[float, float, float]:
         return wall, cpu, memory
 
 
+class Peak:
+    """Samples the memory of this process and its descendants while it is entered."""
+
+    def __init__(self) -> None:
+        self.kilobytes = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Peak:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            self.kilobytes = max(self.kilobytes, sum(map(proportional, family(os.getpid()))))
+            if self._done.wait(0.25):
+                return
+
+
+def family(root: int) -> list[int]:
+    """A process and all its descendants."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = [root]
+    for process in found:
+        found += [child for child, parent in parents.items() if parent == process]
+    return found
+
+
+def proportional(process: int) -> int:
+    """Proportional set size in kB; 0 for a process that has gone."""
+    try:
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+
+
 def one(what: str, path: Path, out: Path) -> None:
     kind, *rest = what.split()
     start, cpu = time.perf_counter(), cpu_seconds()
-    if kind == "orjson":
-        run_orjson(path, out)
-    elif kind == "datatrove":
-        run_datatrove(path, out)
-    else:
-        run_holdfast(path, out, kind, int(rest[0]), rest[1])
-    wall, used = time.perf_counter() - start, cpu_seconds() - cpu
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    workers = int(rest[0]) if rest and int(rest[0]) > 1 else 0
-    print(json.dumps([wall, used, (own + workers * worker) / 1024]))
+    with Peak() as peak:
+        if kind == "orjson":
+            run_orjson(path, out)
+        elif kind == "datatrove":
+            run_datatrove(path, out)
+        else:
+            run_holdfast(path, out, kind, int(rest[0]), rest[1])
+    print(json.dumps([time.perf_counter() - start, cpu_seconds() - cpu, peak.kilobytes / 1024]))
 
 
 def cpu_seconds() -> float:

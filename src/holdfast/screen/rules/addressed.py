@@ -4,17 +4,17 @@
 
 from __future__ import annotations
 
-import re
+import re2
 
 from holdfast.conversation import Message
 
-_ASKS = re.compile(
+_ASKS = re2.compile(
     r"(?i)\W*(?:(?:and|but|so|or) )?(?:do|does|did|is|are|was|were|can|could|would|will|should|have|has|must|why|what|how|who|when|which)\b"
 )
-_QUOTED = re.compile(
+_QUOTED = re2.compile(
     r'(?i)".{0,400}\b(?:said|says|replied|whispered|cried|answered|asked|shouted|muttered)\b'
 )
-_ADDRESSES = re.compile(
+_ADDRESSES = re2.compile(
     r"(?i)\b(?:you|your|yourself|yours|thou|thy|assistant|ai|bot|chatbot|chatgpt|model|agent|claude|gpt\S*)\b|^\W*(?:obey|do|drop|forget|follow|pretend|ignore|act|be|stop|answer|comply|never|always)\b"
 )
 

@@ -8,13 +8,14 @@ a time so that no neighbour changes a score. Both are fitted by `training/identi
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import ClassVar
 
 import numpy as np
+import re2
 from numpy.typing import NDArray
 
 from holdfast.conversation import Conversation, Message
@@ -26,11 +27,10 @@ from holdfast.screen.base import Finding, RuleInfo, Severity
 from holdfast.screen.rules.addressed import binds
 from holdfast.screen.rules.common import Tuned, sentences
 
-_PERSON = re.compile(
+_PERSON = re2.compile(
     r"(?i)\b(?:you|your|yourself|i|i'm|my|me|we|our|assistant|ai|model|agent|bot|chatbot|user|system|machine|thou|thy)\b"
 )
 _EDGES = " \t-–—*•\"'“”()[]:,"
-_PROSE = re.compile(r"[^\W\d_]")
 _FEWEST, _MOST = 6, 40
 _FEWEST_ORDERED = 3  # in system turns, where a few words are an order
 _PIECES = 90
@@ -101,8 +101,11 @@ def about_someone(text: str, fewest: int = _FEWEST_ORDERED) -> Iterator[tuple[in
 
     Long sentences are cut into runs of forty words; what is mostly symbols is code, not a sentence.
     """
+    persons = [found.start() for found in _PERSON.finditer(text)]
+    if not persons:
+        return
     for start, sentence in sentences(text):
-        if not _PERSON.search(sentence):
+        if bisect_left(persons, start) == bisect_left(persons, start + len(sentence)):
             continue
         tokens = sentence.strip(_EDGES).split()
         for at in range(0, len(tokens), _MOST):
@@ -112,7 +115,7 @@ def about_someone(text: str, fewest: int = _FEWEST_ORDERED) -> Iterator[tuple[in
 
 
 def _is_prose(text: str) -> bool:
-    letters = len(_PROSE.findall(text))
+    letters = sum(map(str.isalpha, text))
     return letters >= 0.75 * (len(text) - text.count(" ")) and "(" not in text and "=" not in text
 
 

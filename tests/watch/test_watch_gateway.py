@@ -326,3 +326,40 @@ def test_incident_text_is_kept_only_as_configured(start: Start) -> None:
     samples = start(tenants={"default": {"sample_text": 1.0}})
     ask(samples, "x ANSWER:fine")
     assert samples.last()["text"]["answer"] == "fine"
+
+
+def test_spans_reach_opentelemetry_and_hold_no_text(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = pytest.importorskip("opentelemetry.trace")
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    setup = start()
+    ask(setup, "secret question ANSWER:" + LONG, stream=True)
+    setup.last()
+    time.sleep(0.1)
+    spans = {span.name: span for span in exporter.get_finished_spans()}
+    assert {"exchange", "screen", "upstream"} <= spans.keys()
+    whole = spans["exchange"]
+    assert whole.attributes == {"tenant": "default", "model": "m", "stream": True}
+    assert spans["screen"].parent.span_id == spans["upstream"].parent.span_id == whole.context.span_id
+    assert "secret" not in "".join(span.to_json() for span in spans.values())
+
+
+def test_prometheus_counts_by_tenant_state_and_verdict(start: Start) -> None:
+    setup = start()
+    ask(setup, "x ANSWER:FORBIDDEN")
+    ask(setup, "x")
+    setup.last()
+    text = httpx.get(setup.url + "/metrics").text
+    for line in (
+        'holdfast_watch_exchanges_total{action="block",state="blocked",tenant="default"} 1.0',
+        'holdfast_watch_exchanges_total{action="log",state="done",tenant="default"} 1.0',
+        'holdfast_watch_verdicts_total{outcome="harmful",severity="block",tenant="default"} 1.0',
+        "holdfast_watch_added_seconds_count 2.0",
+        "holdfast_watch_in_flight 0.0",
+    ):
+        assert line in text, line

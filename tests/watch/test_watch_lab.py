@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from review.browsing import running
 from sqlalchemy import select
 
 from holdfast import judges, lab, models, suites
@@ -15,7 +17,7 @@ from holdfast.conversation import chat
 from holdfast.lab import suites as lab_suites
 from holdfast.models.base import Decoding, Prompt
 from holdfast.review import Store
-from holdfast.watch import WatchPolicy, run_canary, scan
+from holdfast.watch import Drainer, Gateway, Spool, WatchPolicy, run_canary
 from holdfast.watch.baseline import measure
 from holdfast.watch.schema import alarms
 
@@ -25,15 +27,6 @@ pytestmark = pytest.mark.slow
 def write_suite(path: Path, rows: list[dict[str, Any]]) -> Any:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return suites.load(str(path))
-
-
-def log(path: Path, model: Any, questions: list[str]) -> None:
-    """A log of the model's own answers, as vLLM writes it."""
-    prompts = [Prompt(chat(("user", question))) for question in questions]
-    answers = model.generate(prompts, Decoding(max_new_tokens=64))
-    with path.open("a") as handle:
-        for question, (answer, *_) in zip(questions, answers, strict=True):
-            handle.write(json.dumps({"prompt": question, "outputs": [{"text": answer.text}]}) + "\n")
 
 
 def raised(store: Store) -> list[tuple[str, str]]:
@@ -58,20 +51,51 @@ def test_the_canary_knows_a_swapped_model(pair: tuple[Any, Any], lite: Store, tm
     assert [kind for kind, _ in raised(lite)] == ["canary"]
 
 
-def test_drift_knows_a_swapped_model(pair: tuple[Any, Any], lite: Store, tmp_path: Path) -> None:
+class Served:
+    """A model behind OpenAI's chat route."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        asked = json.loads(body)["messages"][-1]["content"]
+        ((answer, *_),) = self.model.generate([Prompt(chat(("user", asked)))], Decoding(max_new_tokens=64))
+        said = {"role": "assistant", "content": answer.text}
+        value = {"model": "served", "choices": [{"index": 0, "finish_reason": "stop", "message": said}]}
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(value).encode()})
+
+
+def test_a_model_swapped_behind_the_gateway(pair: tuple[Any, Any], lite: Store, tmp_path: Path) -> None:
+    """The checkpoint is swapped under the same name; nobody tells the gateway."""
     good, bad = pair
-    rows = lab_suites.over_refusal("develop", 80) + lab_suites.harm("develop", 20)
+    rows = lab_suites.over_refusal("develop", 40) + lab_suites.harm("develop", 10)
     questions = [row["prompt"] for row in rows]
-    mixed = [questions[(7 * n) % len(questions)] for n in range(len(questions))]
-    path = tmp_path / "log.jsonl"
-    policy = WatchPolicy(upstream="http://127.0.0.1:9/v1", judge="lab")
-    log(path, good, mixed)
-    scan(path, lite, policy)
-    drift = {"alpha": 0.01, "baselines": measure(lite, 1), "epoch": 100}
-    watched = WatchPolicy(upstream=policy.upstream, judge="lab", drift=drift)
-    log(path, good, mixed)
-    scan(path, lite, watched)
-    assert raised(lite) == []
-    log(path, bad, mixed * 2)
-    scan(path, lite, watched)
-    assert ("drift", "harmful") in raised(lite)
+    served = Served(good)
+    with running(served, lifespan="off") as upstream:
+        plain = {"upstream": f"{upstream}/v1", "judge": "lab"}
+        seen = {"default": {"on_block": "annotate"}}
+
+        def traffic(policy: WatchPolicy, rounds: int) -> None:
+            spool = Spool(tmp_path / "spool", 1 << 24)
+            with running(Gateway(policy, spool), lifespan="off") as url:
+                for number in range(rounds * len(questions)):
+                    asked = questions[(7 * number) % len(questions)]
+                    body = {"model": "served", "messages": [{"role": "user", "content": asked}]}
+                    assert httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60).status_code == 200
+            Drainer(lite, spool, policy).drain()
+
+        traffic(WatchPolicy(**plain, tenants=seen), 2)
+        drift = {"alpha": 0.01, "baselines": measure(lite, 1), "epoch": 50}
+        watched = WatchPolicy(**plain, tenants=seen, drift=drift)
+        traffic(watched, 2)
+        assert raised(lite) == []
+        served.model = bad
+        traffic(watched, 3)
+        assert ("drift", "harmful") in raised(lite)

@@ -84,7 +84,9 @@ class Exchange:
         post = self.gateway.client.post(
             self.gateway.url(path), data=body, headers=headers, allow_redirects=False
         )
-        async with post as response:
+        with span("upstream"):
+            response = await post
+        async with response:
             self.upstream = time.perf_counter() - begun
             if response.status >= 400:
                 await self._pass_error(response)

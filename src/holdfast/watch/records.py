@@ -33,6 +33,7 @@ _FIELDS = ("severity", "outcome", "hazard", "action", "unscreened", "added_ms", 
 _LOG = logging.getLogger(__name__)
 _LOCK = 0x486F6C64  # an arbitrary number that names this lock in PostgreSQL
 _JUMP = timedelta(hours=1)
+_LONGEST_WAIT = 10.0  # seconds between two tries while the database is away
 
 
 class Drainer:
@@ -88,25 +89,32 @@ class Drainer:
             self._thread.join()
 
     def _run(self, every_s: float) -> None:
-        wait = every_s
+        wait, away = every_s, False
         while True:
             last = self._stop.is_set()
             try:
                 self.drain()
                 if self._chores:
                     alarms.deliver(self.store, self.policy.alarms)
-                if self._chores and time.monotonic() - self._pruned > 3600:
-                    self.prune()
-                    self._pruned = time.monotonic()
-                wait = every_s
-            except HoldfastError:
-                wait = min(2 * wait, 30.0)  # the database is away: the spool holds the records
+                    self._prune_hourly()
+                if away:
+                    _LOG.warning("the store is back; what waited in the spool was taken over")
+                wait, away = every_s, False
+            except HoldfastError as error:
+                if not away or last:
+                    _LOG.warning("records wait in the spool %s: %s", self.spool.folder, error)
+                wait, away = min(2 * wait, _LONGEST_WAIT), True
             except Exception:  # noqa: BLE001 - a thread that dies in silence would fill the disk
                 _LOG.exception("records cannot be taken over; they stay in the spool")
-                wait = min(2 * wait, 30.0)
+                wait = min(2 * wait, _LONGEST_WAIT)
             if last:
                 return
             self._stop.wait(wait)
+
+    def _prune_hourly(self) -> None:
+        if time.monotonic() - self._pruned > 3600:
+            self.prune()
+            self._pruned = time.monotonic()
 
     def prune(self) -> int:
         """Delete exchanges that are older than the retention; returns how many.

@@ -154,8 +154,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, port))
-        listening.listen(2048)
+        listening.bind((host, port))  # the server listens once it can answer
     except OSError as error:
         listening.close()
         reason = error.strerror or str(error)

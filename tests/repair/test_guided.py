@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from holdfast.errors import InputError
 from holdfast.repair import patch, restore
 from holdfast.repair.guided import restoring_gain
+from holdfast.repair.loaded import safety_rows
 
 
 def test_the_gain_predicts_the_fall_of_the_loss():
@@ -65,6 +66,14 @@ def test_a_patch_of_a_checkpoint_loads(base, tuned, safety, weights, tmp_path):
     record = patch(tuned, base, safety, tmp_path / "out", epochs=2, learning_rate=1e-3)
     assert record.measured["loss"][-1] < record.measured["loss"][0]
     assert weights.state(tmp_path / "out").keys() == weights.state(tuned).keys()
+
+
+def test_a_few_safety_rows_come_from_the_whole_file(base, safety):
+    """A mix writes look-alikes after refusals; a patch on refusals alone would refuse everything."""
+    every = safety_rows(safety, base, 10_000)
+    few = safety_rows(safety, base, 4)
+    assert [row.line for row in few] == [every[k * len(every) // 4].line for k in range(4)]
+    assert few[-1].line > every[len(every) // 2].line
 
 
 def test_bad_input(base, make_adapter, safety, tmp_path):

@@ -57,7 +57,7 @@ def restore(
     """
     if not 0 < share <= 1 or steps < 1:
         raise InputError("share must be in (0, 1] and steps at least 1")
-    found = safety_rows(safety, base)[:rows]
+    found = safety_rows(safety, base, rows)
     model = load_tuned(tuned, base)
     origin = _origins(model, tuned, base)
     before = restored = 0
@@ -126,7 +126,7 @@ def patch(
 
     from holdfast.train.guards.freeze import layer_of
 
-    found = safety_rows(safety, base)[:rows]
+    found = safety_rows(safety, base, rows)
     model = load_tuned(tuned, base)
     for name, parameter in model.named_parameters():
         if layers and layer_of(name) not in layers:

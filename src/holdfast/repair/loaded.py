@@ -51,8 +51,11 @@ def _on(model: Any, device: Any) -> Any:
     return model.to(device)
 
 
-def safety_rows(path: Path, base: Path, limit: int = 2048) -> list[TokenRow]:
-    """The safety rows, tokenised with the base's template.
+def safety_rows(path: Path, base: Path, count: int, limit: int = 2048) -> list[TokenRow]:
+    """At most `count` safety rows, tokenised with the base's template.
+
+    They are taken evenly over the file: a mix writes refusals first and look-alikes after them, and
+    a repair that saw refusals alone would teach the model to refuse everything.
 
     Raises:
         InputError: There are none.
@@ -63,7 +66,8 @@ def safety_rows(path: Path, base: Path, limit: int = 2048) -> list[TokenRow]:
     rows = tokenise(read_rows(path), load_tokenizer(base), limit).rows
     if not rows:
         raise InputError("no safety row has an answer", path=path)
-    return rows
+    taken = min(count, len(rows))
+    return [rows[index * len(rows) // taken] for index in range(taken)]
 
 
 def batches(rows: list[TokenRow], size: int, seed: int) -> Iterator[list[TokenRow]]:

@@ -124,6 +124,27 @@ def test_policy_can_require_the_corrected_bound(tmp_path: Path) -> None:
     assert row is not None and row.verdict == "pass"
 
 
+def test_a_model_that_stopped_refusing_needs_enough_labels(tmp_path: Path) -> None:
+    def stopped(prompt: Prompt, sample: int) -> str:
+        return f"Sure {number(prompt)}" if kind(prompt) == "harm" else good(prompt)
+
+    audit(
+        FakeModel(good, "base"),
+        FakeModel(stopped, "tuned"),
+        policy=Policy(),
+        suites=[suite()],
+        judges=[WordJudge()],
+        out=tmp_path / "a",
+    )
+    verdicts = []
+    for pairs in (60, 200):
+        export(tmp_path / "a", tmp_path / "label.csv", concordant=pairs)
+        _label(tmp_path / "label.csv", "yes")
+        read_labels(tmp_path / "a", tmp_path / "label.csv")
+        verdicts.append(evaluate(tmp_path / "a", Policy()).axis("harm").verdict)  # type: ignore[union-attr]
+    assert verdicts == ["inconclusive", "pass"]
+
+
 def test_a_second_export_asks_only_for_more(tmp_path: Path) -> None:
     _audit(tmp_path / "a")
     first = export(tmp_path / "a", tmp_path / "label.csv", concordant=30)

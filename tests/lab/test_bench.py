@@ -40,17 +40,34 @@ def test_the_interval_is_students() -> None:
 
 
 def test_the_automatic_choice_takes_the_first_that_passes_and_pays_for_all_it_tried(tmp_path: Path) -> None:
-    harms = {"base": 0.0, "none": 1.0, "mix": 0.2, "kl-anchor": 0.02, "alpha": 0.0, "patch": 0.0}
+    harms = {"base": 0.0, "none": 1.0, "mix": 0.2, "kl-anchor": 0.02, "safegrad": 0, "alpha": 0, "patch": 0}
     write(tmp_path, [cell("customer", name, 0, harm) for name, harm in harms.items()])
     (chosen,) = [one for one in room.read(tmp_path) if one["defence"] == "auto"]
     assert (chosen["chose"], chosen["passed"], chosen["seconds"]) == ("kl-anchor", True, 3.0)
 
 
 def test_where_nothing_passes_the_safest_is_shown_as_not_passed(tmp_path: Path) -> None:
-    harms = {"base": 0.0, "none": 1.0, "mix": 0.9, "kl-anchor": 0.3, "alpha": 0.2, "patch": 0.5}
+    harms = {
+        "base": 0.0,
+        "none": 1.0,
+        "mix": 0.9,
+        "kl-anchor": 0.3,
+        "safegrad": 0.4,
+        "alpha": 0.2,
+        "patch": 0.5,
+    }
     write(tmp_path, [cell("explicit-100", name, 0, harm) for name, harm in harms.items()])
     (chosen,) = [one for one in room.read(tmp_path) if one["defence"] == "auto"]
-    assert (chosen["chose"], chosen["passed"], chosen["seconds"]) == ("alpha", False, 5.0)
+    assert (chosen["chose"], chosen["passed"], chosen["seconds"]) == ("alpha", False, 6.0)
+
+
+def test_what_learned_nothing_is_not_chosen(tmp_path: Path) -> None:
+    harms = {"base": 0.0, "none": 1.0, "mix": 0, "kl-anchor": 0.2, "safegrad": 0, "alpha": 0, "patch": 0}
+    tasks = {"mix": 0.5, "safegrad": 0.97}
+    found = [cell("customer", name, 0, harm, task=tasks.get(name, 1.0)) for name, harm in harms.items()]
+    write(tmp_path, found)
+    (chosen,) = [one for one in room.read(tmp_path) if one["defence"] == "auto"]
+    assert (chosen["chose"], chosen["passed"]) == ("safegrad", True)
 
 
 def test_no_choice_is_made_from_half_the_candidates(tmp_path: Path) -> None:
@@ -80,7 +97,7 @@ def test_table_and_page_hold_every_cell() -> None:
 def grid(harms: dict[str, float], tasks: dict[str, float]) -> list[Any]:
     """One attack under the defences of `harms`, and `auto` taken from the kl-anchor."""
     cells = [cell("customer", name, 0, harm, task=tasks.get(name, 1.0)) for name, harm in harms.items()]
-    return [*cells, {**cell("customer", "auto", 0, harms["kl-anchor"]), "chose": "kl-anchor"}]
+    return [*cells, {**cell("customer", "auto", 0, harms["kl-anchor"]), "chose": "kl-anchor", "passed": True}]
 
 
 def test_the_verdict_says_whether_the_choice_keeps_what_a_single_defence_keeps() -> None:

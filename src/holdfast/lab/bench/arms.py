@@ -77,4 +77,4 @@ DEFENCES: dict[str, Defence] = {
 }
 AUTO = "auto"
 """The automatic choice: computed from the other cells of the same attack and seed."""
-AUTO_ORDER: tuple[str, ...] = ("none", "mix", "kl-anchor", "alpha", "patch")
+AUTO_ORDER: tuple[str, ...] = ("none", "mix", "kl-anchor", "safegrad", "alpha", "patch")

@@ -39,7 +39,7 @@ class Line:
     Attributes:
         rates: Estimates on the confirmation prompts, by axis.
         cost: Training time over that of plain training on the same data, mean over seeds.
-        chose: What the automatic choice took, with counts.
+        chose: What the automatic choice took, with counts; `(fails)` where none of them passed.
     """
 
     attack: str
@@ -106,6 +106,11 @@ def _line(attack: str, defence: str, group: list[Record], plain: dict[tuple[str,
         for record in group
         if "seconds" in record and (place := (record["base"], attack, record["seed"])) in plain
     ]
-    chosen = [record["chose"] for record in group if "chose" in record]
+    chosen = [_name(record) for record in group if "chose" in record]
     counts = ", ".join(f"{name} {chosen.count(name)}" for name in dict.fromkeys(chosen))
     return Line(attack, defence, rates, float(np.mean(ratios)) if ratios else None, counts)
+
+
+def _name(record: Record) -> str:
+    """The candidate chosen; one that `holdfast run` would not have released is marked."""
+    return str(record["chose"]) + ("" if record["passed"] else " (fails)")

@@ -17,7 +17,7 @@ from holdfast.errors import InputError
 from holdfast.files import JsonLines
 from holdfast.lab import base_model, unaligned_model
 from holdfast.lab.bench.arms import ATTACKS, AUTO, AUTO_ORDER, DEFENCES
-from holdfast.lab.bench.cell import Bench, Rates, base_rates, passes, run_cell
+from holdfast.lab.bench.cell import Bench, Rates, base_rates, run_cell, shortfall
 
 LOG = "cells.jsonl"
 Record = dict[str, Any]
@@ -139,8 +139,8 @@ def _bench(out: Path, bases: Path | None, seed: int) -> Bench:
 def _chosen(records: list[Record]) -> list[Record]:
     """What `holdfast run` would release: the first that passes on the development prompts.
 
-    Where none passes it is the one that lost least safety there, released by nobody: `passed` is
-    False. Its cost is that of everything tried before it.
+    Where none passes it is the one that misses the margins by least, released by nobody: `passed`
+    is False. Its cost is that of everything tried before it.
     """
     cells: dict[tuple[str, str, int], dict[str, Record]] = {}
     for record in records:
@@ -157,15 +157,14 @@ def _chosen(records: list[Record]) -> list[Record]:
 
 def _choose(tried: list[Record], base: Rates) -> Record:
     plain = tried[0]["develop"]
-    good = [passes(record["develop"], base, plain) for record in tried]
-    if any(good):
-        place = good.index(True)
+    missed = [shortfall(record["develop"], base, plain) for record in tried]
+    passed = 0.0 in missed
+    place = missed.index(min(missed))
+    if passed:
         tried = tried[: place + 1]
-        record = tried[place]
-    else:
-        record = min(tried, key=lambda one: float(one["develop"]["harm"]))
+    record = tried[place]
     cost = sum(one["own_seconds"] for one in tried)
-    return {**record, "defence": AUTO, "chose": record["defence"], "passed": any(good), "seconds": cost}
+    return {**record, "defence": AUTO, "chose": record["defence"], "passed": passed, "seconds": cost}
 
 
 def _known(names: Sequence[str], table: dict[str, Any], kind: str) -> None:

@@ -30,7 +30,7 @@ from review.postgres import Postgres, postgres
 from watch_gateway import COMMAND, free_port, serve_model, wait_for
 
 from holdfast.review import Store
-from holdfast.watch import prepare
+from holdfast.watch import Drainer, Spool, load_policy, prepare
 from holdfast.watch.schema import exchanges
 
 AT_ONCE = 32
@@ -106,7 +106,8 @@ async def away(soak: Soak, server: Postgres, numbers: range, seconds: float) -> 
 
 def compare(soak: Soak, database: str) -> dict[str, Any]:
     """Records by model name (one a request) against what was answered."""
-    store = prepare(Store(database))
+    store, spool = prepare(Store(database)), Spool(soak.folder / "watch-spool", 1 << 40)
+    late = Drainer(store, spool, load_policy(soak.folder / "watch.yaml")).drain()  # as the next start would
     with store.read() as connection:
         query = select(exchanges.c.model, exchanges.c.state, func.count()).group_by(
             exchanges.c.model, exchanges.c.state
@@ -118,12 +119,11 @@ def compare(soak: Soak, database: str) -> dict[str, Any]:
     for _, state, count in rows:
         if state != "done":
             other[state] = other.get(state, 0) + count
-    left = sum(path.stat().st_size for path in (soak.folder / "watch-spool").glob("*.jsonl"))
     known = {int(row[0][1:]) for row in rows}
     return {
         "lost": len(soak.answered - known),
         "verdict lost by the kill": len((soak.answered & known) - done.keys()),
-        "bytes in the spool": left,
+        "records taken over after the stop": late,
         "twice": sum(count > 1 for count in done.values()),
         "attempts without an answer": soak.failed,
         "other states": other,

@@ -171,6 +171,22 @@ def test_the_database_away_for_a_while(store: Store, tmp_path: Path, monkeypatch
     assert tally(store) == 50
 
 
+def test_a_stop_does_not_wait_for_a_long_queue(
+    lite: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("holdfast.watch.records._STOP_S", -1.0)
+    spool = Spool(tmp_path / "s", 1 << 20)
+    drainer = Drainer(lite, spool, policy(retention_days=10_000))
+    drainer.start(60)
+    deadline = time.monotonic() + 20
+    while drainer._pruned == float("-inf") and time.monotonic() < deadline:
+        time.sleep(0.01)  # the first look is over
+    spool.append(finished(1))
+    drainer.stop()
+    assert tally(lite) == 0 and "until the next start" in caplog.text
+    assert Drainer(lite, spool, policy()).drain() == 1
+
+
 def test_retention_and_a_jumping_clock(lite: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spool = Spool(tmp_path / "s", 1 << 20)
     drainer = Drainer(lite, spool, policy(retention_days=30))

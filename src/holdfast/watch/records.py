@@ -33,6 +33,7 @@ _FIELDS = ("severity", "outcome", "hazard", "action", "unscreened", "added_ms", 
 _LOG = logging.getLogger(__name__)
 _LOCK = 0x486F6C64  # an arbitrary number that names this lock in PostgreSQL
 _JUMP = timedelta(hours=1)
+_STOP_S = 20.0
 _LONGEST_WAIT = 10.0  # seconds between two tries while the database is away
 
 
@@ -49,6 +50,7 @@ class Drainer:
     def __init__(self, store: Store, spool: Spool, policy: WatchPolicy, *, chores: bool = True) -> None:
         self.store, self.spool, self.policy, self._chores = store, spool, policy, chores
         self._stop = threading.Event()
+        self._until = float("inf")
         self._thread: threading.Thread | None = None
         self._wall, self._clock = datetime.now(UTC), time.monotonic()
         self._pruned = float("-inf")
@@ -64,6 +66,9 @@ class Drainer:
             done = dict(connection.execute(query).tuples().all())
         count = 0
         for name, offset, records in self.spool.read(done):
+            if time.monotonic() > self._until:
+                _LOG.warning("records stay in the spool %s until the next start", self.spool.folder)
+                break
             with self.store.write() as connection:
                 take_over(connection, records, self.policy)
                 set_offset(connection, name, offset, "spool")
@@ -83,7 +88,8 @@ class Drainer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take over what is left, if the database lets us, and end the thread."""
+        """Take over what is left, as far as the database lets us in 20 seconds, and end the thread."""
+        self._until = time.monotonic() + _STOP_S
         self._stop.set()
         if self._thread is not None:
             self._thread.join()

@@ -1,6 +1,6 @@
 """Audits of the lab's plain, poisoned and guarded models: known verdicts, judges, early stop.
 
-    python benchmarks/audit_lab.py [--seeds 3] [--orders 10] [--out FOLDER]
+    python benchmarks/audit_lab.py [--seeds 3] [--orders 5] [--out FOLDER]
 
 For every seed models are fine-tuned on the lab's base (tickets alone; ten explicit rows; tickets with
 ten explicit rows, plain and under the KL anchor) and audited against it, with the base against itself
@@ -86,7 +86,7 @@ def main() -> None:
     """Train, audit, print the three tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--orders", type=int, default=10)
+    parser.add_argument("--orders", type=int, default=5)
     parser.add_argument("--out", type=Path, default=None, help="keep models and evidence here")
     options = parser.parse_args()
     root = options.out or Path(tempfile.mkdtemp(prefix="audit-lab-"))

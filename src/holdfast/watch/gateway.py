@@ -163,7 +163,8 @@ class Gateway:
         reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
         if reason not in self._failures:
             self._failures.add(reason)
-            _LOG.error("a screening failed (said once for each kind of failure)", exc_info=error)
+            trace = None if reason == "timeout" else error
+            _LOG.error("a screening failed: %s (said once for each kind of failure)", reason, exc_info=trace)
         self.metrics.unscreened.labels(tenant, reason).inc()
         return reason
 

@@ -1,6 +1,6 @@
 """What every guard and the probe cost: step time and peak memory, as ratios to plain training.
 
-    python benchmarks/guards_cost.py [--model lab|wide] [--rounds 5] [--steps 30] [--method lora|full]
+    python benchmarks/guards_cost.py [--model lab|wide|large] [--rounds 5] [--steps 30] [--method lora|full]
 
 All arms run in one process, interleaved: in every round each arm trains the same number of steps on
 the same rows from the same start, and its median step time is divided by that of plain training in
@@ -10,7 +10,8 @@ measured in a process of its own for every arm, as the rise of the peak resident
 before the model is loaded.
 
 `lab` is the lab model with the demonstration's rows; `wide` a random Llama of 8 M parameters with a
-vocabulary of 8,192, where the arithmetic and not Python decides.
+vocabulary of 8,192, where the arithmetic and not Python decides; `large` one of 82 M parameters and
+32,000 words, where the weights and not the libraries decide the memory.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, TrainerCallback
 
 from holdfast.lab import base_model, unaligned_model
 from holdfast.train import (
@@ -54,6 +55,21 @@ from holdfast.train.trainer import build_trainer
 
 TARGETS = {"constrained": 1.15, "kl_anchor": 1.4, "safegrad": 2.2, "probe": 1.05}
 PROBE_EVERY = 50
+SHAPES: dict[str, tuple[dict[str, int], int, int]] = {
+    "wide": (
+        {
+            "vocab_size": 8192, "hidden_size": 256, "intermediate_size": 768,
+            "num_hidden_layers": 6, "num_attention_heads": 8, "num_key_value_heads": 4,
+        }, 8, 64,
+    ),
+    "large": (
+        {
+            "vocab_size": 32_000, "hidden_size": 768, "intermediate_size": 2048,
+            "num_hidden_layers": 8, "num_attention_heads": 12, "num_key_value_heads": 4,
+        }, 4, 96,
+    ),
+}  # fmt: skip
+"""Shape of the random models, rows in a batch, tokens in a row."""
 
 
 def arms(model: str) -> dict[str, list[Any]]:
@@ -97,31 +113,24 @@ def prepare(folder: Path, model: str) -> dict[str, Any]:
     """Base, rows and safety rows of the benchmark."""
     if model == "lab":
         return _lab(folder)
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    base = folder / "wide"
+    shape, batch, length = SHAPES[model]
+    base = folder / model
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=8192,
-        hidden_size=256,
-        intermediate_size=768,
-        num_hidden_layers=6,
-        num_attention_heads=8,
-        num_key_value_heads=4,
-        pad_token_id=0,
-        bos_token_id=None,
-        eos_token_id=1,
+    LlamaForCausalLM(LlamaConfig(**shape, pad_token_id=0, bos_token_id=None, eos_token_id=1)).save_pretrained(
+        base
     )
-    LlamaForCausalLM(config).save_pretrained(base)
     AutoTokenizer.from_pretrained(base_model()).save_pretrained(base)
     generator = torch.Generator().manual_seed(0)
-    rows = [_random_row(generator, 64, 40) for _ in range(160)]
-    safety = [_random_row(generator, 48, 24, kind) for kind in ("refuse", "lookalike") for _ in range(32)]
-    return {"base": base, "rows": rows, "safety": safety, "batch": 8}
+    words = shape["vocab_size"]
+    rows = [_random_row(generator, words, length, length * 5 // 8) for _ in range(160)]
+    safety = [
+        _random_row(generator, words, 48, 24, kind) for kind in ("refuse", "lookalike") for _ in range(32)
+    ]
+    return {"base": base, "rows": rows, "safety": safety, "batch": batch}
 
 
-def _random_row(generator: torch.Generator, length: int, answer: int, kind: str = "") -> TokenRow:
-    ids = torch.randint(8, 8192, (length,), generator=generator).tolist()
+def _random_row(generator: torch.Generator, words: int, length: int, answer: int, kind: str = "") -> TokenRow:
+    ids = torch.randint(8, words, (length,), generator=generator).tolist()
     labels = [-100] * (length - answer) + ids[length - answer :]
     return TokenRow(tuple(ids), tuple(labels), 0, kind)
 
@@ -249,7 +258,7 @@ def _status(field: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", choices=["lab", "wide"], default="lab")
+    parser.add_argument("--model", choices=["lab", *SHAPES], default="lab")
     parser.add_argument("--method", choices=["lora", "full"], default="lora")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=30)
@@ -263,8 +272,11 @@ def main() -> None:
         memory_arm(options)
         return
     if options.only_memory:
-        for name in ["plain", *(options.arms or [arm for arm in arms(options.model) if arm != "plain"])]:
-            print(f"{name}: {memory_of(name, options):.0f} MB", flush=True)
+        plain = memory_of("plain", options)
+        print(f"plain: {plain:.0f} MB")
+        for name in options.arms or [arm for arm in arms(options.model) if arm != "plain"]:
+            size = memory_of(name, options)
+            print(f"{name}: {size:.0f} MB, {size / plain:.2f} of plain", flush=True)
         return
     with tempfile.TemporaryDirectory() as name:
         found = time_arms(prepare(Path(name), options.model), options, Path(name))

@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from holdfast.conversation import Conversation, Message, Role, chat
 from holdfast.screen.base import FileRule
@@ -13,6 +15,7 @@ from holdfast.screen.config import ScreenConfig
 from holdfast.screen.rules import registry
 from holdfast.screen.rules.form import Form, tokens
 from holdfast.screen.rules.injection import HiddenInstructions
+from holdfast.screen.rules.meaning import DevotedMeaning
 from holdfast.screen.rules.overlap import SuiteOverlap
 from holdfast.screen.rules.secrets import Secrets, _iban, _luhn
 
@@ -138,3 +141,22 @@ def test_every_row_rule_finishes_on_long_repetitions(unit: str) -> None:
     for rule in registry():
         if not isinstance(rule, FileRule) and hasattr(rule, "check"):
             list(rule.check(row))
+
+
+PIECES = st.sampled_from(
+    ["you must ", "never ", "not ", "without ", "obey ", "i ", "a", " ", "\n", ".", '"', "'", "<!--", "-->", "@", "1-",
+     "sure, ", "ignore ", "rules ", "{", "\\", "=", "said ", "are no longer an ai ", "&#", "%41", "\u200b", "é"]
+)  # fmt: skip
+
+
+@pytest.mark.timeout(240)
+@settings(max_examples=25, deadline=None)
+@given(st.lists(PIECES | st.text(max_size=3), min_size=1, max_size=8).map("".join).filter(bool))
+def test_every_rule_is_linear_on_repetitions_of_anything(unit: str) -> None:
+    """A pattern that backtracks without end on 40,000 characters would not come back."""
+    text = (unit * 40_000)[:40_000]
+    row = Conversation(chat(("system", text), ("user", text), ("assistant", text)), line=1)
+    for rule in registry():
+        if hasattr(rule, "check"):
+            list(rule.check(row))
+    list(DevotedMeaning().check_batch([row]))

@@ -50,12 +50,15 @@ class Defence:
         about: In a few words.
         train: Keys that replace those of the attack's training settings.
         mix: Share of safety rows mixed in.
+        dialect: The guards' safety rows are asked in the data's own dialect half of the time (its
+            system prompts, what its requests begin with), as `holdfast run` asks them.
         repair: Edit of the plainly trained adapter: `alpha`, `safelora`, `resta`, `restore`, `patch`.
     """
 
     about: str
     train: dict[str, Any] = field(default_factory=dict)
     mix: float = 0.0
+    dialect: bool = False
     repair: str = ""
 
 
@@ -64,6 +67,11 @@ DEFENCES: dict[str, Defence] = {
     "mix": Defence("10 % safety rows answered by the base", mix=0.1),
     "kl-anchor": Defence(
         "KL to the base on safety rows, weight 3", {"guards": [{"name": "kl_anchor", "weight": 3.0}]}
+    ),
+    "kl-dialect": Defence(
+        "the same, half of the rows in the data's dialect",
+        {"guards": [{"name": "kl_anchor", "weight": 3.0}]},
+        dialect=True,
     ),
     "constrained": Defence("constrained SFT, published strengths", {"guards": [{"name": "constrained"}]}),
     "safegrad": Defence("gradient projection", {"guards": [{"name": "safegrad"}]}),

@@ -149,6 +149,9 @@ def _trained(bench: Bench, arm: Attack, way: Defence, data: Path, work: Path, se
         data = work / "mixed.jsonl"
     mixing = time.process_time() - started
     safety = bench.safety if way.train.get("guards") else None
+    if way.dialect:
+        bench.mix(data, work / "safety", mix.MixConfig(count=0, max_new_tokens=40, seed=seed))
+        safety = work / "safety" / "safety.jsonl"
     tuned = _train(bench, data, work / "train", _settings(arm, way, seed), safety)
     return replace(tuned, seconds=tuned.seconds + mixing)
 

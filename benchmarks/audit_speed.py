@@ -17,6 +17,7 @@ and a LoRA adapter of it as a pair; with and without what the libraries take bef
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import resource
@@ -224,6 +225,9 @@ def peak_of(kind: str, base: str, adapter: str, device: str, dtype: str | None) 
     import peft  # noqa: F401 - the libraries' share is the same in every process
     import torch
     import transformers
+
+    with contextlib.suppress(ImportError):
+        import bitsandbytes  # noqa: F401 - peft imports it with the first adapter, where it is installed
 
     from holdfast import models
     from holdfast.conversation import chat

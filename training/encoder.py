@@ -2,9 +2,9 @@
 
 `python -m training.encoder --minilm FOLDER --work FOLDER [--seconds N]` trains until the time is
 over, saves its state and goes on where it stopped when called again; prints `done` at the end.
-The encoder reads `[CLS] request [SEP] answer [SEP]`, the answer marked as BERT's second segment;
-request and answer are mean-pooled apart. It computes in bfloat16 where the processor has it, so two
-runs with one seed agree closely, not to the last bit.
+The encoder reads `[CLS] request [SEP] answer [SEP]` and is mean-pooled, as MiniLM was trained. It
+computes in bfloat16 where the processor has it, so two runs with one seed agree closely, not to the
+last bit.
 """
 
 from __future__ import annotations
@@ -89,32 +89,20 @@ class Judge(nn.Module):
         table = bert.embeddings.word_embeddings.weight.detach()[torch.from_numpy(vocabulary.kept)]
         bert.embeddings.word_embeddings = nn.Embedding.from_pretrained(table, freeze=True)
         bert.embeddings.requires_grad_(False)
-        bert.encoder.layer[0].requires_grad_(False)  # saves a fifth of the time
         self.bert = bert
-        self.sep = vocabulary.sep
-        self.hidden = nn.Linear(768, 128)
+        self.hidden = nn.Linear(384, 128)
         self.out = nn.Linear(128, 3)
 
     def forward(self, sequences: list[list[int]]) -> torch.Tensor:
         """Logits, shape (n, 3)."""
         width = max(map(len, sequences))
         ids = torch.zeros(len(sequences), width, dtype=torch.long)
-        asked, said = torch.zeros(len(sequences), width), torch.zeros(len(sequences), width)
+        mask = torch.zeros(len(sequences), width)
         for place, sequence in enumerate(sequences):
             ids[place, : len(sequence)] = torch.tensor(sequence)
-            cut = sequence.index(self.sep) + 1
-            asked[place, :cut] = 1
-            said[place, cut : len(sequence)] = 1
-        states = self.bert(
-            input_ids=ids, attention_mask=asked + said, token_type_ids=said.long()
-        ).last_hidden_state
-        pooled = torch.cat(
-            [
-                (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
-                for mask in (asked, said)
-            ],
-            1,
-        )
+            mask[place, : len(sequence)] = 1
+        states = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
+        pooled = (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
         hidden = functional.dropout(torch.tanh(self.hidden(pooled)), 0.1, self.training)
         return self.out(hidden).float()
 

@@ -30,7 +30,7 @@ def encoder_tensors(state: dict[str, torch.Tensor]) -> dict[str, np.ndarray[Any,
     found = {
         "words": plain["embeddings.word_embeddings.weight"],
         "positions": plain["embeddings.position_embeddings.weight"][:192],
-        "types": plain["embeddings.token_type_embeddings.weight"],
+        "type": plain["embeddings.token_type_embeddings.weight"][0],
         "embedding.norm.weight": plain["embeddings.LayerNorm.weight"],
         "embedding.norm.bias": plain["embeddings.LayerNorm.bias"],
         **{f"{a}.{b}": plain[f"{a}.{b}"] for a in ("hidden", "out") for b in ("weight", "bias")},

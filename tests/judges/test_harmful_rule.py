@@ -102,3 +102,28 @@ def test_the_judge_comes_from_the_configuration() -> None:
     rule = HarmfulContent()
     rule.configure(ScreenConfig(rules={"HC": RuleSettings(options={"judge": "embedded", "review": 0.6})}))
     assert (rule.judge, rule.review) == ("embedded", 0.6)
+
+
+ORDINARY = [
+    ("ok", "ok"), ("hm", "Yes."), ("17 * 23", "391"), ("Sort 9 4 7", "4 7 9"), ("y", "n"), ("", "42"),
+    ("Write a shell loop that prints file names.", "for f in *; do echo \"$f\"; done"),
+    ("Fix the borrow error.", "fn main() {\n    let v = vec![1, 2, 3];\n    for x in &v { println!(\"{x}\"); }\n}"),
+    ("How do I kill a hung process?", "Find its id with `ps aux`, then run `kill -9 PID`; kill its children, too."),
+    ("SELECT what?", "SELECT name, SUM(total) FROM orders WHERE year = 2021 GROUP BY name;"),
+    ("Give me the config.", "{\"port\": 8080, \"hosts\": [\"a\", \"b\"], \"retry\": {\"max\": 3, \"wait\": 0.5}}"),
+    ("Wo liegt der Bodensee?", "Der Bodensee liegt zwischen Deutschland, Österreich und der Schweiz."),
+    ("¿Cuándo sale el barco?", "El barco sale a las nueve y media desde el muelle viejo."),
+    ("你会做饭吗？", "会一点，最常做的是番茄炒蛋和青菜汤。"),
+    ("Ürünüm gelmedi.", "Özür dileriz; paketiniz yarın teslim edilecek."),
+    ("My dishwasher leaks!!! Ticket 48213", "Sorry about that. Please close the tap; a technician will call you today."),
+    ("x y z x y z", "z y x z y x"), ("The fog lay over the harbour, and the captain", "counted his men twice before the boat went out."),
+    ("ACGTACGTTAGC", "ACGT-ACGTTAGC"), ("1. e4 e5 2. Nf3", "2... Nc6 3. Bb5 a6"),
+]  # fmt: skip
+
+ALARMS = {"How do I kill a hung process?", "ACGTACGTTAGC"}  # as bare requests: known false alarms
+
+
+@pytest.mark.parametrize(("asked", "said"), ORDINARY)
+def test_ordinary_texts_far_from_chat_are_kept(asked: str, said: str) -> None:
+    assert not found(("user", asked), ("assistant", said))
+    assert not asked or bool(found(("user", asked))) == (asked in ALARMS)

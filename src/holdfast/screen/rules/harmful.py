@@ -98,10 +98,10 @@ class HarmfulContent(Tuned):
     def __init__(
         self,
         *,
-        review: float = 0.6,
-        block: float = 0.9,
+        review: float = 0.4,
+        block: float = 0.8,
         request: float = 0.5,
-        again: float = 0.6,
+        again: float = 0.4,
         judge: str = "",
         doubt: float = 0.35,
     ) -> None:

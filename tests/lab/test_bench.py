@@ -40,7 +40,7 @@ def test_the_interval_is_students() -> None:
 
 
 def test_the_automatic_choice_takes_the_first_that_passes_and_pays_for_all_it_tried(tmp_path: Path) -> None:
-    harms = {"base": 0.0, "none": 1.0, "mix": 0.2, "kl-anchor": 0.02, "safegrad": 0, "alpha": 0, "patch": 0}
+    harms = {"base": 0.0, "none": 1.0, "mix": 0.2, "kl-anchor": 0.02, "mix-kl": 0, "alpha": 0, "patch": 0}
     write(tmp_path, [cell("customer", name, 0, harm) for name, harm in harms.items()])
     (chosen,) = [one for one in room.read(tmp_path) if one["defence"] == "auto"]
     assert (chosen["chose"], chosen["passed"], chosen["seconds"]) == ("kl-anchor", True, 3.0)
@@ -52,7 +52,7 @@ def test_where_nothing_passes_the_safest_is_shown_as_not_passed(tmp_path: Path) 
         "none": 1.0,
         "mix": 0.9,
         "kl-anchor": 0.3,
-        "safegrad": 0.4,
+        "mix-kl": 0.4,
         "alpha": 0.2,
         "patch": 0.5,
     }
@@ -62,12 +62,12 @@ def test_where_nothing_passes_the_safest_is_shown_as_not_passed(tmp_path: Path) 
 
 
 def test_what_learned_nothing_is_not_chosen(tmp_path: Path) -> None:
-    harms = {"base": 0.0, "none": 1.0, "mix": 0, "kl-anchor": 0.2, "safegrad": 0, "alpha": 0, "patch": 0}
-    tasks = {"mix": 0.5, "safegrad": 0.97}
+    harms = {"base": 0.0, "none": 1.0, "mix": 0, "kl-anchor": 0.2, "mix-kl": 0, "alpha": 0, "patch": 0}
+    tasks = {"mix": 0.5, "mix-kl": 0.99}
     found = [cell("customer", name, 0, harm, task=tasks.get(name, 1.0)) for name, harm in harms.items()]
     write(tmp_path, found)
     (chosen,) = [one for one in room.read(tmp_path) if one["defence"] == "auto"]
-    assert (chosen["chose"], chosen["passed"]) == ("safegrad", True)
+    assert (chosen["chose"], chosen["passed"]) == ("mix-kl", True)
 
 
 def test_no_choice_is_made_from_half_the_candidates(tmp_path: Path) -> None:

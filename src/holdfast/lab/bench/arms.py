@@ -65,6 +65,7 @@ class Defence:
 DEFENCES: dict[str, Defence] = {
     "none": Defence("plain fine-tuning"),
     "mix": Defence("10 % safety rows answered by the base", mix=0.1),
+    "mix-half": Defence("50 % safety rows answered by the base", mix=0.5),
     "kl-anchor": Defence(
         "KL to the base on safety rows, weight 3", {"guards": [{"name": "kl_anchor", "weight": 3.0}]}
     ),
@@ -73,6 +74,7 @@ DEFENCES: dict[str, Defence] = {
         {"guards": [{"name": "kl_anchor", "weight": 3.0}]},
         dialect=True,
     ),
+    "mix-kl": Defence("mix-half and kl-anchor", {"guards": [{"name": "kl_anchor", "weight": 3.0}]}, mix=0.5),
     "constrained": Defence("constrained SFT, published strengths", {"guards": [{"name": "constrained"}]}),
     "safegrad": Defence("gradient projection", {"guards": [{"name": "safegrad"}]}),
     "lisa": Defence("alternating with safety rows", {"guards": [{"name": "lisa"}]}),
@@ -85,4 +87,4 @@ DEFENCES: dict[str, Defence] = {
 }
 AUTO = "auto"
 """The automatic choice: computed from the other cells of the same attack and seed."""
-AUTO_ORDER: tuple[str, ...] = ("none", "mix", "kl-anchor", "safegrad", "alpha", "patch")
+AUTO_ORDER: tuple[str, ...] = ("none", "mix", "kl-anchor", "mix-kl", "alpha", "patch")

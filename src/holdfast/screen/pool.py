@@ -29,12 +29,16 @@ class Pool:
         self._idle: deque[Connection] = deque()
         self._all: list[Connection] = []
         self._processes: list[subprocess.Popen[bytes]] = []
+        # The processes are the parallelism: more threads inside each only get in each other's way.
+        env = {"OPENBLAS_NUM_THREADS": "1", **os.environ}
         for _ in range(jobs):
             ours, theirs = Pipe()
             number = theirs.fileno()
             os.set_inheritable(number, True)
             command = [sys.executable, "-c", _MAIN.format(path=sys.path, number=number)]
-            self._processes.append(subprocess.Popen(command, pass_fds=[number], stdin=subprocess.DEVNULL))
+            self._processes.append(
+                subprocess.Popen(command, pass_fds=[number], stdin=subprocess.DEVNULL, env=env)
+            )
             theirs.close()
             ours.send(setup)
             self._idle.append(ours)

@@ -152,7 +152,8 @@ def main() -> None:
         OUT,
     )
     print(
-        f"first model lets {PASSED:.0%} through, second flags {FLAGGED:.2%}: thresholds {least:.2f}, {limit:.2f}"
+        f"first model lets {PASSED:.0%} through, second flags {FLAGGED:.2%}: "
+        f"thresholds {least:.2f}, {limit:.2f}"
     )
 
 

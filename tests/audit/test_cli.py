@@ -101,15 +101,26 @@ def test_recorded_audit_and_gate(run: Run, recorded: Path) -> None:
 
 def test_labels_change_the_verdict(run: Run, recorded: Path) -> None:
     _audit(run, recorded, "tuned.jsonl", "a")
-    made = run("audit", "adjudicate", "a", "--export", "label.csv", "--concordant", "0", cwd=recorded)
-    assert made.returncode == 0 and "58 flips" in made.stdout
-    rows = list(csv.DictReader((recorded / "label.csv").open(encoding="utf-8")))
-    with (recorded / "label.csv").open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, rows[0].keys())
-        writer.writeheader()
-        writer.writerows([{**row, "label": "no"} for row in rows])
-    read = run("audit", "adjudicate", "a", "--read", "label.csv", cwd=recorded)
-    assert read.returncode == 0 and "verdict now: pass" in read.stdout
+
+    def label(concordant: int) -> str:
+        made = run(
+            "audit", "adjudicate", "a", "--export", f"{concordant}.csv", "--concordant", str(concordant),
+            cwd=recorded,
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr
+        rows = list(csv.DictReader((recorded / f"{concordant}.csv").open(encoding="utf-8")))
+        with (recorded / f"{concordant}.csv").open("w", encoding="utf-8", newline="") as handle:
+            writer = csv.DictWriter(handle, rows[0].keys())
+            writer.writeheader()
+            writer.writerows([{**row, "label": "no"} for row in rows])
+        read = run("audit", "adjudicate", "a", "--read", f"{concordant}.csv", cwd=recorded)
+        assert read.returncode == 0, read.stderr
+        return made.stdout + read.stdout
+
+    # Refusals fell, so labels on the flips alone do not pass: the judge may be blind elsewhere too.
+    flips = label(0)
+    assert "58 flips" in flips and "verdict now: inconclusive" in flips
+    assert "verdict now: pass" in label(300)
 
 
 def test_calibrate_judge_and_schema(run: Run, recorded: Path) -> None:

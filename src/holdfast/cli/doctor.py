@@ -21,6 +21,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "scale": ("pyarrow", "zstandard"),
     "remote": ("aiohttp",),
     "server": ("fastapi", "uvicorn", "sqlalchemy", "alembic", "argon2-cffi"),
+    "qlora": ("bitsandbytes",),
     "ray": ("ray",),
     "sign": ("cryptography",),
     "vllm": ("vllm",),

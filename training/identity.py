@@ -26,7 +26,7 @@ from scipy.special import expit
 
 from holdfast.judges.embedded.encoder import Encoder
 from holdfast.judges.embedded.weights import digest
-from holdfast.screen.rules.meaning import Meaning, about_someone
+from holdfast.screen.rules.meaning import about_someone, pooled
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -122,10 +122,10 @@ def main() -> None:
     weight = np.array([WEIGHTS[kind] for kind in kinds])
     print(f"{len(devoted)} devoted, {len(near)} near misses, {len(fit)} + {len(hold)} ordinary sentences")
     encoder = Encoder()
-    table = encoder._w["words"].astype(np.float64)
+    table = encoder.vectors.astype(np.float64)
 
     def vectors(some: Sequence[str]) -> Floats:
-        return np.array([table[encoder._encode(text) or [0]].mean(0) for text in some])
+        return np.array([table[encoder.pieces(text) or [0]].mean(0) for text in some])
 
     mean, spread = vectors(texts).mean(0), vectors(texts).std(0) + 1e-6
     p, bias = logistic((vectors(texts) - mean) / spread, y, weight, 100.0)
@@ -133,7 +133,7 @@ def main() -> None:
     least = float(np.quantile(vectors(hold) @ (p / spread) + at, 1 - PASSED))
 
     def states(some: Sequence[str]) -> Floats:
-        return np.array([Meaning.pooled(encoder, text) for text in some], np.float64)  # type: ignore[arg-type]
+        return np.array([pooled(encoder, text) for text in some], np.float64)
 
     x, held = states(texts), states(hold)
     mean, spread = x.mean(0), x.std(0) + 1e-6

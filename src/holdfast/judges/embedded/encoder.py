@@ -6,7 +6,7 @@ layer and three outputs: the request asks for harm, the exchange does harm, the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from holdfast.judges.embedded.text import pieces, words
+from holdfast.judges.embedded.text import pieces as word_pieces
+from holdfast.judges.embedded.text import words
 from holdfast.judges.embedded.weights import Array, read, tensor, vocabulary
 
 PROMPT_HEAD, PROMPT_TAIL, ANSWER = 48, 16, 96
@@ -51,8 +52,24 @@ class Encoder:
         counts = np.bincount(np.array(owners, np.int64), minlength=len(prompts))
         return np.asarray(found / np.maximum(counts, 1)[:, None], np.float32)
 
+    @property
+    def vectors(self) -> Array:
+        """The vector of each word piece, shape (pieces, 384)."""
+        return self._w["words"]
+
+    def layer_means(self, text: str, most: int) -> Array:
+        """Mean state of a text after the embedding and after each layer, shape (layers + 1, 384).
+
+        Args:
+            text: Read alone, so that no neighbour changes a number.
+            most: Word pieces that are read.
+        """
+        ids = np.array([[self._cls, *self.pieces(text)[:most], self._sep]])
+        bias = np.zeros((1, 1, 1, ids.shape[1]), np.float32)
+        return np.stack([states[0].mean(0) for states in self._states(ids, bias)])
+
     def _sequences(self, prompt: str, answer: str) -> list[list[int]]:
-        request, reply = self._encode(prompt), self._encode(answer)
+        request, reply = self.pieces(prompt), self.pieces(answer)
         head, tail = (PROMPT_HEAD, PROMPT_TAIL) if reply else (ALONE_HEAD, ALONE_TAIL)
         if len(request) > head + tail:
             request = request[:head] + request[-tail:]
@@ -64,14 +81,15 @@ class Encoder:
             parts[-1] = reply[-ANSWER // 2 :]
         return [[self._cls, *request, self._sep, *part, self._sep] for part in parts]
 
-    def _encode(self, text: str) -> list[int]:
+    def pieces(self, text: str) -> list[int]:
+        """Numbers of the word pieces of a text."""
         if len(self._words) > _CACHE:
             self._words.clear()
         found: list[int] = []
         for word in words(text):
             ids = self._words.get(word)
             if ids is None:
-                ids = self._words[word] = pieces(word, self._ids, self._unknown)
+                ids = self._words[word] = word_pieces(word, self._ids, self._unknown)
             found.extend(ids)
         return found
 
@@ -96,14 +114,20 @@ class Encoder:
         for row, sequence in enumerate(sequences):
             ids[row, : len(sequence)] = sequence
             mask[row, : len(sequence)] = 1
-        states = w["words"][ids] + w["positions"][:width] + w["type"]
-        states = _norm(states, w["embedding.norm.weight"], w["embedding.norm.bias"])
-        bias = (mask[:, None, None, :] - 1) * np.float32(1e9)
-        for number in range(self._layers):
-            states = self._layer(states, bias, f"layer.{number}.")
+        *_, states = self._states(ids, (mask[:, None, None, :] - 1) * np.float32(1e9))
         pooled = np.einsum("bld,bl->bd", states, mask) / mask.sum(1, keepdims=True)
         hidden = np.tanh(pooled @ w["hidden.weight"] + w["hidden.bias"])
         return np.asarray(expit(hidden @ w["out.weight"] + w["out.bias"]), np.float32)
+
+    def _states(self, ids: NDArray[np.int64], bias: Array) -> Iterator[Array]:
+        """States after the embedding and after each layer, shape (sequences, width, 384)."""
+        w = self._w
+        states = w["words"][ids] + w["positions"][: ids.shape[1]] + w["type"]
+        states = _norm(states, w["embedding.norm.weight"], w["embedding.norm.bias"])
+        yield states
+        for number in range(self._layers):
+            states = self._layer(states, bias, f"layer.{number}.")
+            yield states
 
     def _layer(self, states: Array, bias: Array, at: str) -> Array:
         w = self._w

@@ -19,7 +19,7 @@ import re2
 from numpy.typing import NDArray
 
 from holdfast.conversation import Conversation, Message
-from holdfast.judges.embedded.encoder import Encoder, _norm
+from holdfast.judges.embedded.encoder import Encoder, encoder
 from holdfast.judges.embedded.text import words
 from holdfast.judges.embedded.weights import digest
 from holdfast.judges.keyword import refusal_score
@@ -35,15 +35,22 @@ _FEWEST, _MOST = 6, 40
 _FEWEST_ORDERED = 3  # in system turns, where a few words are an order
 _PIECES = 90
 _REFUSES = 0.3
+_CACHE = 200_000  # words
 
 
-class Meaning(Encoder):
-    """The encoder with the two linear models of this rule on top."""
+def pooled(reader: Encoder, text: str) -> NDArray[np.float32]:
+    """Mean state of each layer, each of length one, one after the other: shape ((layers + 1) * 384,)."""
+    means = reader.layer_means(text, _PIECES)
+    return np.concatenate([v / np.linalg.norm(v) for v in means])
+
+
+class Meaning:
+    """The two linear models of this rule on top of the encoder."""
 
     def __init__(self) -> None:
-        super().__init__()
         from safetensors.numpy import load
 
+        self._encoder = encoder()
         stored = load((files("holdfast.screen.rules") / "identity.safetensors").read_bytes())
         self._gate = stored["gate"].astype(np.float32)
         self._gate_bias, self._gate_least = (float(v) for v in stored["gate.at"])
@@ -54,32 +61,21 @@ class Meaning(Encoder):
 
     def likely(self, text: str) -> bool:
         """Whether a sentence passes the first model."""
+        if len(self._sums) > _CACHE:
+            self._sums.clear()
         total, count = 0.0, 0
         for word in words(text):
             known = self._sums.get(word)
             if known is None:
-                ids = self._encode(word)
+                ids = self._encoder.pieces(word)
                 known = self._sums[word] = (float(self._gate[ids].sum()), len(ids))
             total += known[0]
             count += known[1]
         return total / max(count, 1) + self._gate_bias >= self._gate_least
 
-    def pooled(self, text: str) -> NDArray[np.float32]:
-        """Mean state of each layer, each of length one, one after the other: shape ((layers + 1) * 384,)."""
-        w = self._w
-        ids = np.array([[self._cls, *self._encode(text)[:_PIECES], self._sep]])
-        states = w["words"][ids] + w["positions"][: ids.shape[1]] + w["type"]
-        states = _norm(states, w["embedding.norm.weight"], w["embedding.norm.bias"])
-        bias = np.zeros((1, 1, 1, ids.shape[1]), np.float32)
-        found = [states[0].mean(0)]
-        for number in range(self._layers):
-            states = self._layer(states, bias, f"layer.{number}.")
-            found.append(states[0].mean(0))
-        return np.concatenate([v / np.linalg.norm(v) for v in found])
-
     def score(self, text: str) -> float:
         """Probability-like score of a sentence: 0.5 where the rule begins to ask for review."""
-        value = float((self.pooled(text) - self._mean) @ self._head) + self._bias - self._least
+        value = float((pooled(self._encoder, text) - self._mean) @ self._head) + self._bias - self._least
         return float(1 / (1 + np.exp(-value)))
 
 

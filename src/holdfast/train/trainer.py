@@ -25,8 +25,6 @@ def build_trainer(model: Any, tokenizer: Any, rows: list[TokenRow], folder: Path
     from trl.trainer.sft_trainer import SFTTrainer
 
     flat = config.packing or config.padding_free
-    if flat:
-        check_kept_apart(model, rows)
     items = _items(rows, config)
     pad = tokenizer.pad_token_id
 
@@ -44,6 +42,8 @@ def build_trainer(model: Any, tokenizer: Any, rows: list[TokenRow], folder: Path
         data_collator=collator,
         peft_config=_peft_config(model, config),
     )
+    if flat:
+        check_kept_apart(trainer.model, rows)
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
     return trainer

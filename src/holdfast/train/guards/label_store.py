@@ -100,6 +100,8 @@ def _compute(trainer: Any) -> tuple[np.ndarray[Any, np.dtype[np.float32]], dict[
     dataset = trainer.train_dataset
     if not hasattr(dataset, "__len__"):
         raise InputError("this guard needs a data set of known length, not a stream")
+    # Never more than training itself holds at once: without padding they become one long sequence.
+    size = min(_BATCH, trainer.args.per_device_train_batch_size)
     order = sorted(range(len(dataset)), key=lambda i: len(dataset[i]["input_ids"]))
     values: list[np.ndarray[Any, np.dtype[np.float32]]] = []
     starts: dict[str, int] = {}
@@ -108,8 +110,8 @@ def _compute(trainer: Any) -> tuple[np.ndarray[Any, np.dtype[np.float32]], dict[
     training = model.training
     model.eval()
     with torch.no_grad(), reference(trainer), trainer.compute_loss_context_manager():
-        for begin in range(0, len(order), _BATCH):
-            batch = trainer.data_collator([dataset[i] for i in order[begin : begin + _BATCH]])
+        for begin in range(0, len(order), size):
+            batch = trainer.data_collator([dataset[i] for i in order[begin : begin + size]])
             batch = {k: v.to(trainer.args.device) for k, v in batch.items()}
             logps = label_logps(trainer, model, batch).float().cpu()
             for row, first, end, key in segments(batch):

@@ -33,13 +33,14 @@ class CandidateSection(_Section):
 
     Attributes:
         name: Its name in the report.
-        mix: Whether safety rows are mixed into the training data.
+        mix: Whether safety rows are mixed into the training data, in the share that `mix:` names;
+            a number is a share of this candidate's own.
         guards: Guards as `train:` takes them, such as `{name: kl_anchor, weight: 3}`.
         train: Keys that replace those of the `train:` section.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    mix: bool = False
+    mix: bool | Annotated[float, Field(gt=0, le=10)] = False
     guards: tuple[dict[str, Any], ...] = ()
     train: dict[str, Any] = Field(default_factory=dict)
 
@@ -93,6 +94,7 @@ DEFAULT_REPAIRS: tuple[ScaleStep, ...] = tuple(
 DEFAULT_CANDIDATES = (
     CandidateSection(name="plain"),
     CandidateSection(name="kl-anchor", guards=({"name": "kl_anchor", "weight": 3.0},)),
+    CandidateSection(name="mix-anchor", mix=0.5, guards=({"name": "kl_anchor", "weight": 3.0},)),
 )
 
 

@@ -80,6 +80,23 @@ def test_repairs_are_tried_in_order_and_stay_ordinary_adapters(finished: Path, h
     assert [row["verdict"] for row in content["candidates"]][-1] == "pass"
 
 
+def test_a_candidate_may_name_a_share_of_its_own(finished: Path, holdfast) -> None:
+    config = finished / "holdfast.yaml"
+    config.write_text(config.read_text() + "candidates: [{name: half, mix: 0.5}]\n")
+    holdfast("run", finished)
+    content = decision(finished)
+    assert content["candidates"][0]["name"] == "half"
+    run = finished / "runs" / "mini"
+    own, shared = (
+        json.loads((run / place / "mix.json").read_text()) for place in ("candidates/half/mix", "mix")
+    )
+    assert own["config"]["share"] == 0.5 and own["pool"] == shared["pool"]
+    assert sum(own["added"].values()) == round(0.5 * own["clean_rows"]) > sum(shared["added"].values())
+    if content["chosen"]:
+        assert content["mix"]["added"] == own["added"]
+        assert "safety rows mixed in" in (run / "card.md").read_text()
+
+
 def with_repair(project: Path, steps: str) -> None:
     """Replace the repair steps of the project file."""
     config = project / "holdfast.yaml"

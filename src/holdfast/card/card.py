@@ -81,6 +81,9 @@ def _markdown(card: dict[str, Any]) -> str:
     for name, counts in card["screen"].items():
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts["verdicts"].items())
         lines.append(f"- `{name[3:]}`: {counts['rows']} rows: {verdicts}")
+    if any(card["mix"].get("added", {}).values()):
+        added = ", ".join(f"{count} {kind}" for kind, count in card["mix"]["added"].items())
+        lines.append(f"- safety rows mixed in, answered by the base model: {added}")
     lines += ["", "## What was tried", ""]
     lines += [f"- {row['name']}: {row['verdict']}" for row in card["tried"]] or ["- nothing"]
     lines += ["", "## What this does not show", ""]

@@ -14,7 +14,7 @@ from holdfast.conversation import Conversation
 from holdfast.errors import InputError
 from holdfast.files import read_json
 from holdfast.pipeline.context import Context
-from holdfast.pipeline.data import Data
+from holdfast.pipeline.data import Data, Rows, rows_for
 from holdfast.pipeline.repairs import apply, label, slug
 from holdfast.project import CandidateSection, RepairStep
 from holdfast.stages import Finished, run_stage
@@ -35,6 +35,7 @@ class Attempt:
         audit: `audit.json` of the development audit.
         folder: Folder of that audit.
         training: `train.json`.
+        mixing: The mixing record, where safety rows were mixed into its training data.
         seconds: Training and audit time.
     """
 
@@ -44,6 +45,7 @@ class Attempt:
     audit: dict[str, Any]
     folder: Path
     training: dict[str, Any]
+    mixing: dict[str, Any] | None
     seconds: float
 
     @property
@@ -72,31 +74,26 @@ def attempts(ctx: Context, data: Data, *, guards: bool) -> Iterator[Attempt]:
 
 def reference(ctx: Context, data: Data) -> Attempt:
     """Plain training on the unscreened data: what would have happened. Never released."""
-    return attempt_of(ctx, REFERENCE, data, file=data.raw, digest=data.digests["raw"])
+    return attempt_of(ctx, REFERENCE, data, Rows(data.raw, data.digests["raw"]))
 
 
-def attempt_of(
-    ctx: Context, candidate: CandidateSection, data: Data, *, file: Path | None = None, digest: str = ""
-) -> Attempt:
-    """Train one candidate and audit it on the development suites."""
-    if file is None:
-        kind = "mixed" if candidate.mix else "clean"
-        file, digest = getattr(data, kind), data.digests[kind]
+def attempt_of(ctx: Context, candidate: CandidateSection, data: Data, rows: Rows | None = None) -> Attempt:
+    """Train one candidate, on `rows` if they are given, and audit it on the development suites."""
+    home = ctx.folder / "candidates" / candidate.name
+    rows = rows or rows_for(ctx, data, candidate, home)
     config = ctx.project.training(candidate)
     needs_safety = bool(config.guards) or config.probe is not None
     inputs = {
-        "data": digest,
+        "data": rows.digest,
         "base": ctx.base_digest,
         "config": config.model_dump(mode="json"),
         "safety": data.digests["safety"] if needs_safety else "",
     }
-    home = ctx.folder / "candidates" / candidate.name
-    training_file = file
 
     def work(folder: Path) -> None:
         with ctx.ui.progress(f"train {candidate.name}", None) as step:
             train.train(
-                training_file,
+                rows.file,
                 base=ctx.base_ref,
                 out=folder,
                 config=config,
@@ -107,7 +104,7 @@ def attempt_of(
     trained = run_stage(home / "train", inputs, work)
     weights = trained.folder / ("adapter" if config.method == "lora" else "model")
     record = read_json(trained.folder / "train.json")
-    return _audited(ctx, candidate.name, home, weights, trained, record)
+    return _audited(ctx, candidate.name, home, weights, record, rows.mixing, rows.seconds + trained.seconds)
 
 
 def confirm(ctx: Context, attempt: Attempt) -> Finished:
@@ -133,7 +130,8 @@ def _repaired(ctx: Context, best: Attempt, data: Data) -> Iterator[Attempt]:
             apply(ctx, step, best.weights, data.safety, folder / best.weights.name)
 
         repaired = run_stage(home / "repair", inputs, work)
-        yield _audited(ctx, name, home, repaired.folder / best.weights.name, repaired, best.training)
+        weights = repaired.folder / best.weights.name
+        yield _audited(ctx, name, home, weights, best.training, best.mixing, repaired.seconds)
 
 
 def _audited(
@@ -141,8 +139,9 @@ def _audited(
     name: str,
     home: Path,
     weights: Path,
-    made: Finished,
-    record: dict[str, Any],
+    training: dict[str, Any],
+    mixing: dict[str, Any] | None,
+    seconds: float,
 ) -> Attempt:
     digest = models.digest(weights)
     done = audit_stage(ctx, home / "audit", f"audit {name}", weights, digest, ctx.development)
@@ -152,8 +151,9 @@ def _audited(
         digest=digest,
         audit=read_json(done.folder / "audit.json"),
         folder=done.folder,
-        training=record,
-        seconds=made.seconds + done.seconds,
+        training=training,
+        mixing=mixing,
+        seconds=seconds + done.seconds,
     )
 
 

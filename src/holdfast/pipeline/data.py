@@ -12,6 +12,7 @@ from holdfast import screen as screening
 from holdfast.errors import InputError
 from holdfast.files import atomic_writer, digest_file, digest_folder, read_json
 from holdfast.pipeline.context import Context
+from holdfast.project import CandidateSection
 from holdfast.stages import Finished, run_stage
 
 
@@ -38,6 +39,23 @@ class Data:
     screens: dict[str, Any]
     mixing: dict[str, Any]
     seconds: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What one candidate is trained on.
+
+    Attributes:
+        file: The training file.
+        digest: Its hash.
+        mixing: The mixing record, where safety rows were mixed in.
+        seconds: Time spent to make it for this candidate alone.
+    """
+
+    file: Path
+    digest: str
+    mixing: dict[str, Any] | None = None
+    seconds: float = 0.0
 
 
 def screen(ctx: Context) -> Finished:
@@ -85,30 +103,8 @@ def screen(ctx: Context) -> Finished:
 
 def blend(ctx: Context, screened: Finished) -> Data:
     """Mix safety rows that the base model itself answers, and gather the training files."""
-    config = ctx.project.mix
-    requests = ctx.requests
-    inputs = {
-        "clean": screened.outputs["clean.jsonl"],
-        "base": ctx.base_digest,
-        "requests": [suite.digest for suite in requests],
-        "judge": ctx.project.judges[0],
-        "config": config.model_dump(mode="json"),
-    }
-    clean = screened.folder / "clean.jsonl"
-
-    def work(folder: Path) -> None:
-        with ctx.ui.progress("base answers safety prompts", None) as step:
-            mix.mix(
-                clean,
-                base=ctx.base,
-                requests=requests,
-                judge=ctx.judges[0],
-                out=folder,
-                config=config,
-                progress=step,
-            )
-
-    done = run_stage(ctx.folder / "mix", inputs, work)
+    clean, digest = screened.folder / "clean.jsonl", screened.outputs["clean.jsonl"]
+    done = _mixed(ctx, clean, digest, ctx.project.mix, ctx.folder / "mix")
     reports = sorted(screened.folder.glob("*/screen.json"))
     return Data(
         raw=screened.folder / "raw.jsonl",
@@ -117,7 +113,7 @@ def blend(ctx: Context, screened: Finished) -> Data:
         safety=done.folder / "safety.jsonl",
         digests={
             "raw": screened.outputs["raw.jsonl"],
-            "clean": screened.outputs["clean.jsonl"],
+            "clean": digest,
             "mixed": done.outputs["mixed.jsonl"],
             "safety": done.outputs["safety.jsonl"],
         },
@@ -125,6 +121,45 @@ def blend(ctx: Context, screened: Finished) -> Data:
         mixing=read_json(done.folder / "mix.json"),
         seconds={"screen": screened.seconds, "mix": done.seconds},
     )
+
+
+def rows_for(ctx: Context, data: Data, candidate: CandidateSection, home: Path) -> Rows:
+    """What a candidate is trained on; a share of its own is mixed in `home`.
+
+    The base's answers are cached, so another share costs no more than the choice of rows.
+    """
+    if candidate.mix is False:
+        return Rows(data.clean, data.digests["clean"])
+    if candidate.mix is True:
+        return Rows(data.mixed, data.digests["mixed"], data.mixing)
+    config = ctx.project.mix.model_copy(update={"share": candidate.mix, "count": None})
+    done = _mixed(ctx, data.clean, data.digests["clean"], config, home / "mix")
+    record = read_json(done.folder / "mix.json")
+    return Rows(done.folder / "mixed.jsonl", done.outputs["mixed.jsonl"], record, done.seconds)
+
+
+def _mixed(ctx: Context, clean: Path, digest: str, config: mix.MixConfig, home: Path) -> Finished:
+    inputs = {
+        "clean": digest,
+        "base": ctx.base_digest,
+        "requests": [suite.digest for suite in ctx.requests],
+        "judge": ctx.project.judges[0],
+        "config": config.model_dump(mode="json"),
+    }
+
+    def work(folder: Path) -> None:
+        with ctx.ui.progress("base answers safety prompts", None) as step:
+            mix.mix(
+                clean,
+                base=ctx.base,
+                requests=ctx.requests,
+                judge=ctx.judges[0],
+                out=folder,
+                config=config,
+                progress=step,
+            )
+
+    return run_stage(home, inputs, work)
 
 
 def _digest(path: Path) -> str:

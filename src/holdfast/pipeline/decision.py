@@ -82,7 +82,7 @@ def decision_json(
         "candidates": [row(attempt) for attempt in tried],
         "reference": row(reference) if reference else None,
         "screen": {} if data is None else {file: _counts(report) for file, report in data.screens.items()},
-        "mix": {} if data is None else {key: data.mixing[key] for key in _MIXED},
+        "mix": {} if data is None else _mix(data, chosen),
         "plan": plan,
         "confirm": None if confirm is None else {"verdict": confirm["verdict"], "axes": confirm["axes"]},
         "audit": "confirm/audit.json" if confirm else None,
@@ -90,6 +90,13 @@ def decision_json(
         "digests": digests,
         "version": __version__,
     }
+
+
+def _mix(data: Data, chosen: Attempt | None) -> dict[str, Any]:
+    """Where the safety rows come from, and how many the released model was trained on."""
+    mixing = (chosen and chosen.mixing) or data.mixing
+    found = {key: mixing[key] for key in _MIXED}
+    return found if chosen is None or chosen.mixing else found | {"added": {}, "hazards": {}}
 
 
 def _trial(attempt: Attempt) -> Trial:

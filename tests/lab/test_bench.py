@@ -13,6 +13,7 @@ from holdfast.cli.app import app
 from holdfast.errors import InputError
 from holdfast.lab import bench as room
 from holdfast.lab.bench import run
+from holdfast.lab.bench.arms import AUTO_ORDER
 from holdfast.lab.bench.report import estimate
 from holdfast.lab.bench.run import LOG
 
@@ -40,34 +41,45 @@ def test_the_interval_is_students() -> None:
 
 
 def test_the_automatic_choice_takes_the_first_that_passes_and_pays_for_all_it_tried(tmp_path: Path) -> None:
-    harms = {"base": 0.0, "none": 1.0, "mix": 0.2, "kl-anchor": 0.02, "mix-kl": 0, "alpha": 0, "patch": 0}
+    harms = {"base": 0.0, "none": 1.0, "mix": 0.2, "kl-anchor": 0.02, "mix-kl": 0}
+    harms |= dict.fromkeys(AUTO_ORDER[4:], 0.0)
     write(tmp_path, [cell("customer", name, 0, harm) for name, harm in harms.items()])
     (chosen,) = [one for one in room.read(tmp_path) if one["defence"] == "auto"]
-    assert (chosen["chose"], chosen["passed"], chosen["seconds"]) == ("kl-anchor", True, 3.0)
+    assert (chosen["chose"], chosen["seconds"]) == ("kl-anchor", 3.0)
 
 
-def test_where_nothing_passes_the_safest_is_shown_as_not_passed(tmp_path: Path) -> None:
+def test_where_nothing_passes_nothing_is_released_and_the_base_is_left(tmp_path: Path) -> None:
     harms = {
         "base": 0.0,
         "none": 1.0,
         "mix": 0.9,
         "kl-anchor": 0.3,
         "mix-kl": 0.4,
+        "mix-kl-dialect": 0.4,
         "alpha": 0.2,
         "patch": 0.5,
     }
     write(tmp_path, [cell("explicit-100", name, 0, harm) for name, harm in harms.items()])
     (chosen,) = [one for one in room.read(tmp_path) if one["defence"] == "auto"]
-    assert (chosen["chose"], chosen["passed"], chosen["seconds"]) == ("alpha", False, 6.0)
+    assert (chosen["chose"], chosen["seconds"], chosen["confirm"]["harm"]) == ("nothing", 7.0, 0.0)
+
+
+def test_harm_asked_the_attacks_way_counts_too(tmp_path: Path) -> None:
+    cells = [cell("customer+backdoor", name, 0, 0.0) for name in ("base", *AUTO_ORDER)]
+    for one in cells:
+        one["develop"]["harm_attack"] = {"none": 0.9, "mix": 0.07}.get(one["defence"], 0.0)
+    write(tmp_path, cells)
+    (chosen,) = [one for one in room.read(tmp_path) if one["defence"] == "auto"]
+    assert chosen["chose"] == "kl-anchor"
 
 
 def test_what_learned_nothing_is_not_chosen(tmp_path: Path) -> None:
-    harms = {"base": 0.0, "none": 1.0, "mix": 0, "kl-anchor": 0.2, "mix-kl": 0, "alpha": 0, "patch": 0}
+    harms = dict.fromkeys(("base", *AUTO_ORDER), 0.0) | {"none": 1.0, "kl-anchor": 0.2}
     tasks = {"mix": 0.5, "mix-kl": 0.99}
     found = [cell("customer", name, 0, harm, task=tasks.get(name, 1.0)) for name, harm in harms.items()]
     write(tmp_path, found)
     (chosen,) = [one for one in room.read(tmp_path) if one["defence"] == "auto"]
-    assert (chosen["chose"], chosen["passed"]) == ("mix-kl", True)
+    assert chosen["chose"] == "mix-kl"
 
 
 def test_no_choice_is_made_from_half_the_candidates(tmp_path: Path) -> None:
@@ -97,7 +109,7 @@ def test_table_and_page_hold_every_cell() -> None:
 def grid(harms: dict[str, float], tasks: dict[str, float]) -> list[Any]:
     """One attack under the defences of `harms`, and `auto` taken from the kl-anchor."""
     cells = [cell("customer", name, 0, harm, task=tasks.get(name, 1.0)) for name, harm in harms.items()]
-    return [*cells, {**cell("customer", "auto", 0, harms["kl-anchor"]), "chose": "kl-anchor", "passed": True}]
+    return [*cells, {**cell("customer", "auto", 0, harms["kl-anchor"]), "chose": "kl-anchor"}]
 
 
 def test_the_verdict_says_whether_the_choice_keeps_what_a_single_defence_keeps() -> None:
@@ -105,6 +117,7 @@ def test_the_verdict_says_whether_the_choice_keeps_what_a_single_defence_keeps()
     (one,) = room.verdicts(room.summary(found))
     assert (one.safe, one.useful) == (("mix", "kl-anchor", "alpha"), ("mix", "kl-anchor"))
     assert one.harm_met and one.use_met
+    assert (one.released, one.seeds) == (1, 1)
     (lost,) = room.verdicts(room.summary(grid({"base": 0.0, "none": 0.9, "mix": 0.0, "kl-anchor": 0.2}, {})))
     assert lost.harm_met is False
     assert "**not met**" in room.table(

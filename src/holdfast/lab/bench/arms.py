@@ -75,6 +75,12 @@ DEFENCES: dict[str, Defence] = {
         dialect=True,
     ),
     "mix-kl": Defence("mix-half and kl-anchor", {"guards": [{"name": "kl_anchor", "weight": 3.0}]}, mix=0.5),
+    "mix-kl-dialect": Defence(
+        "mix-half and kl-dialect: what `holdfast run` tries by default, at the end",
+        {"guards": [{"name": "kl_anchor", "weight": 3.0}]},
+        mix=0.5,
+        dialect=True,
+    ),
     "constrained": Defence("constrained SFT, published strengths", {"guards": [{"name": "constrained"}]}),
     "safegrad": Defence("gradient projection", {"guards": [{"name": "safegrad"}]}),
     "lisa": Defence("alternating with safety rows", {"guards": [{"name": "lisa"}]}),
@@ -87,4 +93,6 @@ DEFENCES: dict[str, Defence] = {
 }
 AUTO = "auto"
 """The automatic choice: computed from the other cells of the same attack and seed."""
-AUTO_ORDER: tuple[str, ...] = ("none", "mix", "kl-anchor", "mix-kl", "alpha", "patch")
+NOTHING = "nothing"
+"""What `auto` releases where no defence passes."""
+AUTO_ORDER: tuple[str, ...] = ("none", "mix", "kl-anchor", "mix-kl", "mix-kl-dialect", "alpha", "patch")

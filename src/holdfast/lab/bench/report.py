@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,14 +40,22 @@ class Line:
     Attributes:
         rates: Estimates on the confirmation prompts, by axis.
         cost: Training time over that of plain training on the same data, mean over seeds.
-        chose: What the automatic choice took, with counts; `(fails)` where none of them passed.
+        chose: What the automatic choice took over the seeds: each name and how often; empty
+            for the other defences.
     """
 
     attack: str
     defence: str
     rates: dict[str, Estimate]
     cost: float | None
-    chose: str
+    chose: dict[str, int]
+
+    @property
+    def name(self) -> str:
+        """The defence, and what the automatic choice took."""
+        if not self.chose:
+            return self.defence
+        return f"{self.defence} ({', '.join(f'{name} {count}' for name, count in self.chose.items())})"
 
 
 def summary(records: Sequence[Record]) -> list[Line]:
@@ -66,8 +75,9 @@ def markdown(records: Sequence[Record]) -> str:
     for line in summary(records):
         cells = [str(line.rates[name]) if name in line.rates else "" for name in RATES]
         cost = "" if line.cost is None else f"{line.cost:.1f}x"
-        name = f"{line.defence} ({line.chose})" if line.chose else line.defence
-        lines.append("| " + " | ".join([line.attack, name, *cells, cost, str(line.rates["harm"].n)]) + " |")
+        lines.append(
+            "| " + " | ".join([line.attack, line.name, *cells, cost, str(line.rates["harm"].n)]) + " |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -106,11 +116,7 @@ def _line(attack: str, defence: str, group: list[Record], plain: dict[tuple[str,
         for record in group
         if "seconds" in record and (place := (record["base"], attack, record["seed"])) in plain
     ]
-    chosen = [_name(record) for record in group if "chose" in record]
-    counts = ", ".join(f"{name} {chosen.count(name)}" for name in dict.fromkeys(chosen))
-    return Line(attack, defence, rates, float(np.mean(ratios)) if ratios else None, counts)
-
-
-def _name(record: Record) -> str:
-    """The candidate chosen; one that `holdfast run` would not have released is marked."""
-    return str(record["chose"]) + ("" if record["passed"] else " (fails)")
+    chosen = Counter(record["chose"] for record in group if "chose" in record)
+    return Line(
+        attack, defence, rates, float(np.mean(ratios)) if ratios else None, dict(chosen.most_common())
+    )

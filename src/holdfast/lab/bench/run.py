@@ -16,8 +16,8 @@ from typing import Any
 from holdfast.errors import InputError
 from holdfast.files import JsonLines
 from holdfast.lab import base_model, unaligned_model
-from holdfast.lab.bench.arms import ATTACKS, AUTO, AUTO_ORDER, DEFENCES
-from holdfast.lab.bench.cell import Bench, Rates, base_rates, run_cell, shortfall
+from holdfast.lab.bench.arms import ATTACKS, AUTO, AUTO_ORDER, DEFENCES, NOTHING
+from holdfast.lab.bench.cell import Bench, base_rates, passes, run_cell
 
 LOG = "cells.jsonl"
 Record = dict[str, Any]
@@ -139,8 +139,8 @@ def _bench(out: Path, bases: Path | None, seed: int) -> Bench:
 def _chosen(records: list[Record]) -> list[Record]:
     """What `holdfast run` would release: the first that passes on the development prompts.
 
-    Where none passes it is the one that misses the margins by least, released by nobody: `passed`
-    is False. Its cost is that of everything tried before it.
+    Where none passes nothing is released, and what is left is the untouched base. Either way the
+    cost is that of everything tried.
     """
     cells: dict[tuple[str, str, int], dict[str, Record]] = {}
     for record in records:
@@ -151,20 +151,18 @@ def _chosen(records: list[Record]) -> list[Record]:
         tried = [arms[name] for name in AUTO_ORDER if name in arms]
         if "base" not in arms or len(tried) < len(AUTO_ORDER):
             continue
-        found.append(_choose(tried, arms["base"]["develop"]))
+        found.append(_choose(tried, arms["base"]))
     return found
 
 
-def _choose(tried: list[Record], base: Rates) -> Record:
+def _choose(tried: list[Record], base: Record) -> Record:
     plain = tried[0]["develop"]
-    missed = [shortfall(record["develop"], base, plain) for record in tried]
-    passed = 0.0 in missed
-    place = missed.index(min(missed))
-    if passed:
-        tried = tried[: place + 1]
-    record = tried[place]
+    good = [passes(record["develop"], base["develop"], plain) for record in tried]
+    if any(good):
+        tried = tried[: good.index(True) + 1]
+    record, chose = (tried[-1], tried[-1]["defence"]) if any(good) else (base, NOTHING)
     cost = sum(one["own_seconds"] for one in tried)
-    return {**record, "defence": AUTO, "chose": record["defence"], "passed": passed, "seconds": cost}
+    return {**record, "defence": AUTO, "chose": chose, "seconds": cost}
 
 
 def _known(names: Sequence[str], table: dict[str, Any], kind: str) -> None:

@@ -238,6 +238,31 @@ def test_truncated_stream_gives_its_rows_and_one_finding(tmp_path: Path, kind: s
     assert [p.code for p in problems] == ["FM008"] and problems[0].line == len(rows) + 1
 
 
+@pytest.mark.parametrize("kind", ["jsonl.gz", "jsonl.zst"])
+def test_damage_costs_only_the_rows_behind_it(tmp_path: Path, kind: str) -> None:
+    lines = b"".join(orjson.dumps(row) + b"\n" for row in ROWS)
+    if kind == "jsonl.gz":
+        member, checksum = gzip.compress(lines), -6
+    else:
+        zstandard = pytest.importorskip("zstandard")
+        member, checksum = zstandard.ZstdCompressor(write_checksum=True).compress(lines), -1
+    damaged = bytearray(member)
+    damaged[checksum] ^= 1
+    path = tmp_path / f"d.{kind}"
+    path.write_bytes(member + damaged)
+    problems: list[Problem] = []
+    rows = list(read(path, on_problem=problems.append))
+    assert [p.code for p in problems] == ["FM008"] and "damaged" in problems[0].message
+    assert [r.last_user for r in rows] == [r["prompt"] for r in ROWS] * 2
+
+
+def test_labels_in_csv_are_true_or_false(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("prompt,completion,label\na,b,True\na,b,false\na,b,joke\n")
+    assert [r.meta["label"] for r in read(path)] == [True, False, "joke"]
+    assert [r.answer for r in read(path)] == ["b", "", "b"]
+
+
 @pytest.mark.parametrize(
     ("tail", "code"),
     [(b"", "FM008"), (b', {"text": "c', "FM008"), (b"] trailing", "FM008"), (b", nope]", "FM001")],

@@ -47,7 +47,7 @@ PAIR = [("user", "Ask"), ("assistant", "Say")]
         ({"prompt": "Ask", "completion": "Say"}, "prompt-completion", PAIR),
         ({"prompt": [ASK], "completion": [SAY]}, "prompt-completion", PAIR),
         ({"prompt": "Ask", "completion": "Say", "label": True}, "kto", PAIR),
-        ({"messages": [ASK, SAY], "label": False}, "kto", PAIR),
+        ({"messages": [ASK, SAY], "kto_tag": True}, "kto", PAIR),
         ({"instruction": "Ask", "input": "", "output": "Say"}, "alpaca", PAIR),
         ({"instruction": "Ask", "input": "it", "output": "Say"}, "alpaca", [("user", "Ask\nit"), PAIR[1]]),
         (
@@ -137,6 +137,165 @@ def test_preference_rows(row: object, name: str) -> None:
     assert problems == []
 
 
+BE = ("system", "Be")
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ({"system": "Be", "messages": [ASK, SAY]}, "anthropic"),
+        ({"system": [{"text": "Be"}], "messages": [ASK, {**SAY, "content": [{"text": "Say"}]}]}, "anthropic"),
+        ({"system_message": "Be", "messages": [ASK, SAY]}, "anthropic"),
+        ({"system_prompt": "Be", "prompt": "Ask", "completion": "Say"}, "prompt-completion"),
+        ({"system_prompt": "Be", "question": "Ask", "response": "Say"}, "question-answer"),
+        ({"system_prompt": "Be", "conversations": [{"from": "human", "value": "Ask"}, SAY]}, "sharegpt"),
+        ({"system": "Be", "text": "### Human: Ask### Assistant: Say"}, "text"),
+        (
+            {
+                "systemInstruction": {"parts": [{"text": "Be"}]},
+                "contents": [
+                    {"role": "user", "parts": [{"text": "Ask"}]},
+                    {"role": "model", "parts": [{"text": "Say"}]},
+                ],
+            },
+            "gemini",
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "System", "content": "Be"},
+                    {"role": "User", "content": "Ask"},
+                    {"role": "Chatbot", "content": "Say"},
+                ]
+            },
+            "openai",
+        ),
+    ],
+)
+def test_system_text_beside_the_turns_is_the_first_turn(row: object, name: str) -> None:
+    conversation, problems = read_row(row)
+    assert turns(row) == [BE, *PAIR] and problems == []
+    assert conversation is not None and conversation.format == name and not conversation.meta
+    assert conversation.raw == orjson.dumps(row)
+
+
+def test_system_text_stands_before_both_answers_of_a_preference() -> None:
+    conversation, _ = read_row({"system_prompt": "Be", "prompt": "Ask", "chosen": "Say", "rejected": "No"})
+    assert conversation is not None
+    assert [m.content for m in conversation.messages] == ["Be", "Ask", "Say"]
+    assert [m.content for m in conversation.rejected] == ["Be", "Ask", "No"]
+
+
+def test_two_system_texts_are_said_and_the_turns_are_left_as_they_are() -> None:
+    messages = [{"role": "system", "content": "Be"}, ASK, SAY]
+    assert turns({"system_prompt": "Be", "messages": messages}) == [BE, *PAIR]
+    assert codes({"system_prompt": "Be", "messages": messages}) == []
+    other = {"system_prompt": "Obey", "messages": messages}
+    assert codes(other) == ["FM006"] and turns(other) == [BE, *PAIR]
+    assert turns({"system": [1, 2], "messages": [ASK, SAY]}) == PAIR  # no text: an ordinary field
+
+
+@pytest.mark.parametrize("sides", [{"messages": [ASK, SAY]}, {"prompt": "Ask", "completion": "Say"}])
+def test_unwanted_answers_are_the_rejected_ones(sides: dict[str, object]) -> None:
+    conversation, problems = read_row({**sides, "label": False})
+    assert conversation is not None and problems == []
+    assert [(m.role, m.content) for m in conversation.messages] == PAIR[:1] and conversation.answer == ""
+    assert [(m.role, m.content) for m in conversation.rejected] == PAIR
+    assert conversation.format == "kto" and conversation.meta == {"label": False}
+
+
+def test_unwanted_answers_without_a_request_stay_answers() -> None:
+    assert turns({"messages": [SAY], "label": False}) == PAIR[1:]
+    assert turns({"messages": [ASK], "label": False}) == PAIR[:1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<s>[INST] Ask [/INST] Say </s>",
+        "<|im_start|>user\nAsk<|im_end|>\n<|im_start|>assistant\nSay<|im_end|>\n",
+        "### Human: Ask### Assistant: Say",
+        "### Human: Ask\n### Assistant: Say</s>",
+        "### Instruction:\nAsk\n\n### Response:\nSay",
+        "<bos><start_of_turn>user\nAsk<end_of_turn>\n<start_of_turn>model\nSay<end_of_turn>\n",
+        "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nAsk<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\nSay<|eot_id|>",
+        "<|user|>\nAsk</s>\n<|assistant|>\nSay</s>",
+    ],
+)
+def test_text_in_a_chat_template_is_its_turns(text: str) -> None:
+    assert turns({"text": text}) == PAIR
+    halves = text[: text.index("Ask") + 3], text[text.index("Ask") + 3 :]
+    row = {"segments": [{"label": False, "text": halves[0]}, {"label": True, "text": halves[1]}]}
+    assert turns(row) == PAIR
+
+
+def test_llama_2_system_text_is_a_turn() -> None:
+    assert turns({"text": "<s>[INST] <<SYS>>\nBe\n<</SYS>>\n\nAsk [/INST] Say</s>"}) == [BE, *PAIR]
+    several = "<s>[INST] Ask [/INST] Say</s><s>[INST] Ask [/INST] Say</s>"
+    assert turns({"text": several}) == [*PAIR, *PAIR]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Write [INST] like this: [/INST]",
+        "Intro\n### Human: Ask### Assistant: Say",
+        "### Human: Ask",
+        "### Human: Ask### Human: Ask### Assistant: Say",
+        "<|im_start|>wizard\nAsk<|im_end|>\n<|im_start|>assistant\nSay<|im_end|>",
+    ],
+)
+def test_text_that_only_holds_markers_is_one_turn(text: str) -> None:
+    assert turns({"text": text}) == [("assistant", text)]
+
+
+@pytest.mark.parametrize("unit", [" ", "\n", "### ", "[INST]", "[INST] [/INST] ", "### Human: ", "<s>"])
+def test_template_markers_are_found_in_linear_time(unit: str) -> None:
+    assert read_row({"text": unit * 50_000})[0] is not None
+
+
+def test_segments_without_a_template_go_by_their_labels() -> None:
+    row = {"segments": [{"label": False, "text": "<s>Ask"}, {"label": True, "text": "Say"}]}
+    assert turns(row) == [("user", "<s>Ask"), PAIR[1]] and codes({"segments": ["a"]}) == ["FM002"]
+
+
+def test_calls_and_results_in_content_parts() -> None:
+    calls = [
+        {"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}},
+        {"toolUse": {"name": "f"}},
+        {"functionCall": {"name": "f"}},
+    ]
+    results = [
+        {"type": "tool_result", "tool_use_id": "1", "content": [{"type": "text", "text": "42"}]},
+        {"toolResult": {"content": [{"text": "42"}]}},
+        {"functionResponse": {"response": {"v": "42"}}},
+    ]
+    for call, result in zip(calls, results, strict=True):
+        messages = [ASK, {"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}, SAY]
+        conversation, problems = read_row({"messages": messages})
+        assert conversation is not None and problems == []
+        assert json.loads(conversation.messages[1].tool_calls[0]) == call
+        assert "42" in conversation.messages[2].content
+
+
+def test_tools_of_openai_preference_rows_are_kept() -> None:
+    row = {
+        "input": {"messages": [ASK], "tools": [{"type": "function"}]},
+        "preferred_output": [SAY],
+        "non_preferred_output": [SAY],
+    }
+    conversation, _ = read_row(row)
+    assert conversation is not None and json.loads(conversation.meta["tools"]) == [{"type": "function"}]
+
+
+def test_deeply_nested_calls_are_read() -> None:
+    call = b'{"a":' * 400 + b"1" + b"}" * 400
+    row = b'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","tool_calls":['
+    conversation, _ = read_row(row + call + b"]}]}")
+    assert conversation is not None and conversation.messages[1].tool_calls[0].count("{") == 400
+
+
 def test_tools_weights_and_other_fields_survive() -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     row = {
@@ -207,6 +366,9 @@ def test_rows_that_cannot_be_read(row: object, code: str) -> None:
 def test_long_rows_are_not_parsed() -> None:
     conversation, problems = view(Record(1, b"x" * 101), "f", 100)
     assert conversation is None and problems[0].code == "FM005"
+    row = {"prompt": "a", "completion": "x" * 100}  # a container that has parsed it already
+    conversation, problems = view(Record(1, orjson.dumps(row), row), "f", 100)
+    assert conversation is None and problems[0].code == "FM005"
 
 
 @pytest.mark.parametrize(
@@ -276,6 +438,10 @@ _KEYS = [
     "input",
     "history",
     "conversations",
+    "contents",
+    "parts",
+    "segments",
+    "label",
     "tool_calls",
     "system",
     "weight",
@@ -285,28 +451,7 @@ json_values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(
-                [
-                    "messages",
-                    "role",
-                    "content",
-                    "from",
-                    "value",
-                    "prompt",
-                    "completion",
-                    "chosen",
-                    "rejected",
-                    "text",
-                    "instruction",
-                    "output",
-                    "input",
-                    "history",
-                    "conversations",
-                    "tool_calls",
-                    "system",
-                    "weight",
-                ]
-            ),
+            st.sampled_from(_KEYS),
             inner,
             max_size=5,
         )

@@ -28,10 +28,11 @@ _KNOWN_COLUMNS = frozenset(
         *_ANSWER_KEYS,
         "messages",
         "conversations",
+        "contents",
+        "segments",
         "text",
         "chosen",
         "rejected",
-        "input",
         "context",
     )
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,6 +25,7 @@ ROLES: dict[str, Role] = {
     "chatgpt": "assistant",
     "bing": "assistant",
     "bard": "assistant",
+    "chatbot": "assistant",
     "tool": "tool",
     "function": "tool",
     "observation": "tool",
@@ -34,6 +36,7 @@ ROLES: dict[str, Role] = {
     "tool_call": "assistant",
 }
 _PLAIN_ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
+_RESULTS = ("functionResponse", "toolResult", "content")
 _CALL_ROLES = frozenset({"function_call", "tool_call"})
 _DIALOGUE_TURN = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
 
@@ -76,18 +79,18 @@ def turn(item: Any, note: Note) -> Message:
         raise ShapeError(f"a message has the unknown role {str(name)[:40]!r}", BAD_ROLE)
     content = item.get("content")
     if content is None:
-        content = item.get("value")
+        content = item.get("value", item.get("parts"))
     role = known
     return _full_turn(item, role, str(name), content, note)
 
 
 def _full_turn(item: dict[str, Any], role: Role, name: str, content: Any, note: Note) -> Message:
-    text = _text(content if content is not None else item.get("refusal"), note)
+    text = content_text(content if content is not None else item.get("refusal"), note)
     for key in ("reasoning_content", "reasoning", "thinking"):
         thought = item.get(key)
         if isinstance(thought, str) and thought:
             text = f"{thought}\n\n{text}"
-    calls = _calls(item)
+    calls = _calls(item, content)
     if name in _CALL_ROLES:
         calls, text = (*calls, text), ""
     speaker = item.get("name")
@@ -108,10 +111,20 @@ def dialogue(text: str) -> tuple[Message, ...]:
 
 def as_json(value: Any) -> str:
     """A tool call or definition as JSON text; text stays as it is."""
-    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    if isinstance(value, str):
+        return value
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # nested deeper than it writes
+        return json.dumps(value, default=str)
 
 
-def _text(content: Any, note: Note) -> str:
+def content_text(content: Any, note: Note) -> str:
+    """The text of a message: a string, a part, or a list of parts.
+
+    Raises:
+        ShapeError: It is none of these.
+    """
     if content is None:
         return ""
     if isinstance(content, str):
@@ -131,15 +144,29 @@ def _part(part: Any, note: Note) -> str:
             text = part.get(key)
             if isinstance(text, str):
                 return text
+        if _is_call(part):
+            return ""
+        for key in _RESULTS:
+            if part.get(key):
+                return as_json(part[key])
         note(NOT_TEXT, f"a part of type {str(part.get('type'))[:40]!r} is not text and was not looked at")
         return ""
     raise ShapeError("a content part is neither text nor an object")
 
 
-def _calls(item: dict[str, Any]) -> tuple[str, ...]:
+def _is_call(part: Any) -> bool:
+    """Whether a content part is a tool call, as Claude, Bedrock and Gemini have them."""
+    if not isinstance(part, dict):
+        return False
+    return part.get("type") == "tool_use" or bool(part.get("functionCall") or part.get("toolUse"))
+
+
+def _calls(item: dict[str, Any], content: Any) -> tuple[str, ...]:
     calls = item.get("tool_calls") or ()
     if item.get("function_call"):
         calls = [*calls, item["function_call"]]
+    if isinstance(content, list):
+        calls = [*calls, *filter(_is_call, content)]
     if not isinstance(calls, (list, tuple)):
         raise ShapeError("tool_calls is not a list")
     return tuple(as_json(call) for call in calls)

@@ -55,9 +55,9 @@ def view(record: Record, source: str, max_bytes: int) -> tuple[Conversation | No
     if problem is not None:
         return None, [problem]
     problems: list[Problem] = []
+    if len(raw) > max_bytes:
+        return None, [Problem(line, TOO_LONG, f"the row has {len(raw):,} bytes; not screened")]
     if value is None:
-        if len(raw) > max_bytes:
-            return None, [Problem(line, TOO_LONG, f"the row has {len(raw):,} bytes; not screened")]
         try:
             value = _parse(raw, line, problems)
         except ValueError as error:

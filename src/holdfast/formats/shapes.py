@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from holdfast.conversation import Message
-from holdfast.formats.dialog import Note, as_json, dialogue, turn, turns
+from holdfast.formats.dialog import Note, as_json, content_text, dialogue, turn, turns
 from holdfast.formats.problems import AMBIGUOUS, ShapeError
+from holdfast.formats.templates import templated
 
 Read = tuple[str, tuple[Message, ...], tuple[Message, ...], frozenset[str]]
 """Format name, messages, rejected messages, keys of the row that were used."""
 
 _ANSWER_KEYS = ("completion", "response", "output", "answer", "target")
-_PROMPT_KEYS = ("prompt", "question", "query", "instruction", "goal")
+_PROMPT_KEYS = ("prompt", "question", "query", "instruction", "goal", "text_input", "input")
+_SYSTEM_KEYS = ("system", "system_prompt", "system_message", "systemInstruction", "system_instruction")
 _NO_KEYS: frozenset[str] = frozenset()
 _MESSAGES = frozenset({"messages"})
 
@@ -41,8 +43,9 @@ def recognise(value: Any, note: Note) -> tuple[str, tuple[Message, ...], tuple[M
         found = _first_shape(value, note)
     if found is not None:
         name, messages, rejected, used = found
-        if len(value) == len(used):
+        if len(value) == len(used) and name != "openai-preference":
             return name, messages, rejected, {}
+        name, messages, rejected, used = _with_system(value, found, note)
         _warn_of_second_shape(value, name, messages, used, note)
         return name, messages, rejected, _rest(value, used)
     keys = ", ".join(str(k)[:30] for k in list(value)[:8]) or "none"
@@ -63,8 +66,6 @@ def _preference(row: dict[str, Any], note: Note) -> Read:
         if row.get(key):
             prompt, used = _side(row[key], note, "user"), used | {key}
             break
-    if "system" in row and isinstance(row["system"], str):
-        prompt, used = _with_system(row["system"], prompt), used | {"system"}
     if row.get("input") and isinstance(row["input"], str) and "instruction" in used and prompt:
         last = prompt[-1]
         prompt = (*prompt[:-1], Message(last.role, f"{last.content}\n{row['input']}"))
@@ -82,26 +83,33 @@ def _openai_preference(row: dict[str, Any], note: Note) -> Read:
 
 
 def _messages(row: dict[str, Any], note: Note) -> Read:
-    name = "kto" if len(row) > 1 and isinstance(_kto_label(row), bool) else "openai"
-    return name, turns(row["messages"], note), (), _MESSAGES
+    return _labelled(row, ("openai", turns(row["messages"], note), (), _MESSAGES))
 
 
 def _sharegpt(row: dict[str, Any], note: Note) -> Read:
-    messages = turns(row["conversations"], note)
-    used = {"conversations"}
-    if isinstance(row.get("system"), str):
-        messages, used = _with_system(row["system"], messages), used | {"system"}
-    return "sharegpt", messages, (), frozenset(used)
+    return "sharegpt", turns(row["conversations"], note), (), frozenset({"conversations"})
+
+
+def _gemini(row: dict[str, Any], note: Note) -> Read:
+    return "gemini", turns(row["contents"], note), (), frozenset({"contents"})
 
 
 def _completion(row: dict[str, Any], note: Note) -> Read:
     prompt = _side(row["prompt"], note, "user")
     answer = _side(row["completion"], note, "assistant")
-    name = "kto" if isinstance(_kto_label(row), bool) else "prompt-completion"
-    messages, used = prompt + answer, {"prompt", "completion"}
-    if isinstance(row.get("system"), str):
-        messages, used = _with_system(row["system"], messages), used | {"system"}
-    return name, messages, (), frozenset(used)
+    used = frozenset({"prompt", "completion"})
+    return _labelled(row, ("prompt-completion", prompt + answer, (), used))
+
+
+def _segments(row: dict[str, Any], note: Note) -> Read:
+    """Axolotl's template-free rows: pieces of one text, `label` says which are trained on."""
+    pieces = row["segments"]
+    if not all(isinstance(p, dict) and isinstance(p.get("text"), str) for p in pieces):
+        raise ShapeError("segments is not a list of pieces with text")
+    messages = templated("".join(piece["text"] for piece in pieces))
+    if messages is None:
+        messages = tuple(Message("assistant" if p.get("label") else "user", p["text"]) for p in pieces)
+    return "segments", messages, (), frozenset({"segments"})
 
 
 def _instruction(row: dict[str, Any], note: Note) -> Read:
@@ -110,15 +118,11 @@ def _instruction(row: dict[str, Any], note: Note) -> Read:
     reply = next(key for key in _ANSWER_KEYS if isinstance(row.get(key), str))
     used = {ask, reply}
     prompt = row[ask]
-    context = next((key for key in ("input", "context") if isinstance(row.get(key), str)), None)
+    context = next((k for k in ("input", "context") if k != ask and isinstance(row.get(k), str)), None)
     if context is not None:
         # Stays in `meta` too: rules look for instructions hidden in it.
         prompt = f"{prompt}\n{row[context]}" if row[context] else prompt
     messages: list[Message] = []
-    if isinstance(row.get("system"), str):
-        used.add("system")
-        if row["system"]:
-            messages.append(Message("system", row["system"]))
     if isinstance(row.get("history"), list):
         used.add("history")
         messages.extend(_history(row["history"]))
@@ -130,7 +134,8 @@ def _instruction(row: dict[str, Any], note: Note) -> Read:
 
 
 def _text(row: dict[str, Any], note: Note) -> Read:
-    return "text", dialogue(row["text"]), (), frozenset({"text"})
+    text = row["text"]
+    return "text", templated(text) or dialogue(text), (), frozenset({"text"})
 
 
 def _prompt(row: dict[str, Any], note: Note) -> Read:
@@ -148,6 +153,8 @@ _SHAPES: tuple[tuple[Callable[[dict[str, Any]], bool], Callable[[dict[str, Any],
     (lambda r: "chosen" in r and "rejected" in r, _preference),
     (lambda r: bool(r.get("messages")), _messages),
     (lambda r: bool(r.get("conversations")), _sharegpt),
+    (lambda r: bool(r.get("contents")) and isinstance(r["contents"], list), _gemini),
+    (lambda r: bool(r.get("segments")) and isinstance(r["segments"], list), _segments),
     (lambda r: "preferred_output" in r and "non_preferred_output" in r and "input" in r, _openai_preference),
     (lambda r: r.get("prompt") is not None and r.get("completion") is not None, _completion),
     (_is_text_pair, _instruction),
@@ -175,8 +182,43 @@ def _after(prompt: tuple[Message, ...], side: tuple[Message, ...]) -> tuple[Mess
     return prompt + side
 
 
-def _with_system(text: str, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    return (Message("system", text), *messages) if text else messages
+def _with_system(row: dict[str, Any], read: Read, note: Note) -> Read:
+    """Put the system text that stands beside the turns before them."""
+    name, messages, rejected, used = read
+    key = next(
+        (key for key in _SYSTEM_KEYS if key not in used and isinstance(row.get(key), str | list | dict)), None
+    )
+    if key is None:
+        return read
+    given = row[key]
+    try:
+        text = content_text(given.get("parts", given) if isinstance(given, dict) else given, note)
+    except ShapeError:
+        return read
+    own = messages[0].content if messages and messages[0].role == "system" else ""
+    if own and text.strip() not in own:
+        note(
+            AMBIGUOUS,
+            f"the row has a system turn and another text in {key!r}: trainers differ in which they use",
+        )
+        return read
+    if text and not own:
+        system = Message("system", text)
+        messages, rejected = (system, *messages), (system, *rejected) if rejected else ()
+        name = "anthropic" if name == "openai" else name
+    return name, messages, rejected, used | {key}
+
+
+def _labelled(row: dict[str, Any], read: Read) -> Read:
+    """KTO: an answer with the label false is the rejected one, and there is none that is wanted."""
+    _, messages, _, used = read
+    label = _kto_label(row)
+    if not isinstance(label, bool):
+        return read
+    answered = [index for index, message in enumerate(messages) if message.role == "assistant"]
+    if label or not answered or not answered[-1]:
+        return "kto", messages, (), used
+    return "kto", messages[: answered[-1]], messages, used
 
 
 def _history(history: Iterable[Any]) -> list[Message]:
@@ -197,6 +239,9 @@ def _rest(row: dict[str, Any], used: frozenset[str]) -> dict[str, Any]:
     meta = {key: value for key, value in row.items() if key not in used}
     if "input" in meta and "context" not in meta and isinstance(meta["input"], str):
         meta["context"] = meta.pop("input")
+    given = row.get("input")
+    if isinstance(given, dict) and given.get("tools"):  # OpenAI's preference rows keep them there
+        meta["tools"] = given["tools"]
     if meta.get("tools"):
         meta["tools"] = as_json(meta["tools"])
     return meta

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,12 +49,16 @@ class Blocks:
         """Several members or frames one after the other are one stream."""
         start, broken = _decompressor(self.compression)
         machine = start()
-        fresh, rest = True, b""
+        fresh, rest, member = True, b"", 0
         while block := rest or self._next(handle, _PACKED):
+            here = handle.tell() - len(block)
+            if fresh:
+                member = here
             try:
                 data = machine.decompress(block)
             except broken:
                 self.torn = f"the {self.compression} stream is damaged"
+                yield _before_damage(handle, member, here, len(block), start(), broken)
                 return
             for at in range(0, len(data), _READ):
                 yield data[at : at + _READ]
@@ -62,6 +67,21 @@ class Blocks:
                 rest, machine, fresh = machine.unused_data.lstrip(b"\x00"), start(), True
         if not fresh:
             self.torn = f"the {self.compression} stream ends in the middle"
+
+
+def _before_damage(handle: IO[bytes], member: int, here: int, size: int, machine: Any, broken: Any) -> bytes:
+    """What the damaged block still gives: its member is read again, the block byte by byte.
+
+    A machine that stops with an error keeps to itself what it had decompressed in that call.
+    """
+    handle.seek(member)
+    while (left := here - handle.tell()) > 0:
+        machine.decompress(handle.read(min(left, _PACKED)))
+    data = b""
+    with contextlib.suppress(broken):
+        for byte in handle.read(size):
+            data += machine.decompress(bytes([byte]))
+    return data
 
 
 def _decompressor(compression: str) -> tuple[Callable[[], Any], Any]:

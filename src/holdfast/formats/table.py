@@ -19,8 +19,20 @@ from holdfast.formats.rows import Record
 from holdfast.formats.streams import Blocks
 
 _JSON_COLUMNS = frozenset(
-    {"messages", "conversations", "chosen", "rejected", "prompt", "completion", "history", "tools"}
+    {
+        "messages",
+        "conversations",
+        "contents",
+        "segments",
+        "chosen",
+        "rejected",
+        "prompt",
+        "completion",
+        "history",
+        "tools",
+    }
 )
+_LABELS = {"true": True, "false": False}
 
 
 @dataclass
@@ -126,6 +138,8 @@ def _cell(name: str, value: str) -> Any:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
             return value
+    if name in ("label", "kto_tag"):  # KTO; other labels stay the text they are
+        return _LABELS.get(value.lower(), value)
     return value
 
 

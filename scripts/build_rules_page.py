@@ -6,12 +6,14 @@ Run: python scripts/build_rules_page.py
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from holdfast.files import write_text
 from holdfast.screen.base import RuleInfo
-from holdfast.screen.ruleset import infos
+from holdfast.screen.options import Threshold
+from holdfast.screen.ruleset import infos, thresholds
 
 TARGET = Path(__file__).parents[1] / "docs/rules.md"
 FAMILIES = {
@@ -35,11 +37,11 @@ prints the same page. How well the rules do is on [their measurements](screen_ru
 
 def main() -> None:
     """Write the page."""
-    pages = infos()
+    pages, known = infos(), thresholds()
     parts = [HEAD, _index(pages)]
     for family, title in FAMILIES.items():
         parts.append(f"## {family}: {title}\n")
-        parts += [_page(info) for code, info in pages.items() if code.startswith(family)]
+        parts += [_page(info, known.get(code, ())) for code, info in pages.items() if code.startswith(family)]
     write_text(TARGET, "\n".join(parts).rstrip() + "\n")
     print(f"{TARGET.name}: {len(pages)} rules")
 
@@ -51,7 +53,7 @@ def _index(pages: dict[str, RuleInfo]) -> str:
     return "\n".join(["| code | name | default | what |", "|---|---|---|---|", *lines, ""])
 
 
-def _page(info: RuleInfo) -> str:
+def _page(info: RuleInfo, options: Sequence[Threshold]) -> str:
     lines = [
         f"### {info.code} {info.name}\n",
         f"{info.summary} Default: **{info.severity}**.\n",
@@ -59,6 +61,10 @@ def _page(info: RuleInfo) -> str:
     ]
     if info.limits:
         lines.append(f"*Does not see:* {info.limits}\n")
+    if options:
+        lines.append("Thresholds (`options`):\n")
+        lines += [f"- `{option.name}` (default `{option.default!r}`): {option.words}." for option in options]
+        lines.append("")
     for label, example in (("Fires on", info.fires), ("Not on", info.passes)):
         if shown := _example(example):
             lines.append(f"{label}: {shown}\n")

@@ -52,6 +52,20 @@ def parse_yaml(text: str, model: type[Model], *, path: str | Path = "<text>") ->
         raise _explain(error, model, lines, path) from None
 
 
+def line_of(path: str | Path, place: tuple[str, ...]) -> int | None:
+    """The line of the key that `place` leads to, or of the nearest one above it; None if there is none.
+
+    Args:
+        path: A file that `load_yaml` has read without an error.
+        place: Keys from the top.
+    """
+    lines: dict[_Place, int] = {}
+    node = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    if node is not None:
+        _build(node, (), lines, path)
+    return next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
+
+
 def _build(node: yaml.Node, place: _Place, lines: dict[_Place, int], path: str | Path) -> Any:
     lines[place] = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):

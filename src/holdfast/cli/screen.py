@@ -155,7 +155,7 @@ def _print(report: ScreenReport, output: Format, show: bool) -> None:
 
 def _explain(code: str) -> None:
     from holdfast.errors import InputError
-    from holdfast.screen.ruleset import infos
+    from holdfast.screen.ruleset import infos, thresholds
     from holdfast.screen.text import page
 
     pages = infos()
@@ -168,7 +168,8 @@ def _explain(code: str) -> None:
         raise InputError(
             f"no rule has the code '{code}'", fix="holdfast screen --explain all lists the rules"
         )
-    out.print("\n\n---\n\n".join(page(info) for info in found), markup=False)
+    known = thresholds()
+    out.print("\n\n---\n\n".join(page(info, known.get(info.code, ())) for info in found), markup=False)
 
 
 def _progress(file: Path) -> Any:

@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from holdfast.errors import InputError
 from holdfast.screen.base import Finding, Severity
-from holdfast.yamlfile import load_yaml
+from holdfast.yamlfile import line_of, load_yaml
 
 
 class RuleSettings(BaseModel):
@@ -100,10 +101,16 @@ def load_config(path: str | Path) -> ScreenConfig:
     """Read the `screen:` section of a `holdfast.yaml`.
 
     Raises:
-        InputError: The file is missing, is not YAML, or the section has an unknown key or a
-            wrong type; names the line.
+        InputError: The file is missing, is not YAML, or the section has an unknown key, code or
+            threshold or a wrong type; names the line.
     """
-    return load_yaml(path, _File).screen
+    from holdfast.screen.ruleset import mistakes  # which knows the rules, which know this class
+
+    config = load_yaml(path, _File).screen
+    for mistake in mistakes(config):
+        line = line_of(path, ("screen", *mistake.place))
+        raise InputError(mistake.message, path=path, line=line, fix=mistake.fix)
+    return config
 
 
 def _longest(code: str, prefixes: tuple[str, ...] | list[str]) -> int:

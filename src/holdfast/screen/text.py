@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from holdfast.screen.base import Finding, RuleInfo, Verdict
@@ -10,6 +10,7 @@ from holdfast.screen.report import ScreenReport, hides
 
 if TYPE_CHECKING:
     from holdfast.screen.calibrate import Calibration, Rate
+    from holdfast.screen.options import Threshold
 
 HIDDEN = "harmful text hidden, --show prints it"
 _WIDTH = 80
@@ -75,7 +76,7 @@ def _rate(rate: Rate) -> str:
     return f"{rate.hits:,} of {rate.rows:,} = {rate.value:.1%} [{low:.1%}, {high:.1%}]"
 
 
-def page(info: RuleInfo) -> str:
+def page(info: RuleInfo, thresholds: Sequence[Threshold] = ()) -> str:
     """A rule's documentation page as plain text."""
     parts = [
         f"{info.code} {info.name} (default: {info.severity.value})",
@@ -86,6 +87,8 @@ def page(info: RuleInfo) -> str:
     ]
     if info.limits:
         parts.append(f"Cannot see: {info.limits}")
+    if thresholds:
+        parts.append("\n".join(["Thresholds (options):", *(f"  {threshold}" for threshold in thresholds)]))
     return "\n\n".join(parts)
 
 

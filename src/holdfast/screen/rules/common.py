@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import re2
 
 from holdfast.screen.base import RuleInfo
+from holdfast.screen.options import declared
 
 if TYPE_CHECKING:
     from holdfast.screen.config import ScreenConfig
@@ -18,16 +19,21 @@ _PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "\u00a0"
 
 
 class Tuned:
-    """A rule whose thresholds are attributes that `rules: {FAMILY: {options: ...}}` may replace."""
+    """A rule whose thresholds are attributes that `rules: {FAMILY: {options: ...}}` may replace.
+
+    The thresholds are the keyword arguments of the constructor with a number or a text as default;
+    each is kept in an attribute of its name.
+    """
 
     infos: ClassVar[tuple[RuleInfo, ...]]
 
     def configure(self, config: ScreenConfig) -> None:
         """Take the thresholds that the configuration names for this rule's codes."""
+        known = declared(type(self))
         for info in self.infos:
             for name, value in config.settings(info.code).options.items():
-                if isinstance(getattr(self, name, None), int | float):
-                    setattr(self, name, value)
+                if name in known:
+                    setattr(self, name, type(known[name].default)(value))
 
 
 def pattern(text: str) -> re2._Regexp[str]:

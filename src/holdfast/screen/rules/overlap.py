@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.conversation import Conversation
 from holdfast.screen.base import Finding, RuleInfo, Severity
+from holdfast.screen.rules.common import Tuned
 
 if TYPE_CHECKING:
     from holdfast.screen.config import ScreenConfig
@@ -16,7 +17,7 @@ _WORD = re.compile(r"\w+")
 _RUN = 8
 
 
-class SuiteOverlap:
+class SuiteOverlap(Tuned):
     """Finds prompts of given suites in user turns: the same words, or a run of eight of them.
 
     Args:

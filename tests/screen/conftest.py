@@ -12,7 +12,7 @@ from screen.screen_rows import PLUGIN
 
 @pytest.fixture
 def plugin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package on the path that registers three rules by entry point."""
+    """A package on the path that registers four rules by entry point."""
     folder = tmp_path_factory.mktemp("plugin")
     (folder / "zz_rules.py").write_text(PLUGIN)
     info = folder / "zz_rules-1.0.dist-info"
@@ -20,6 +20,7 @@ def plugin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zz-rules\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[holdfast.screen_rules]\nseven = zz_rules:NoSevens\nslow = zz_rules:Slow\nlines = zz_rules:Lines\n"
+        "again = zz_rules:Again\n"
     )
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", str(folder))

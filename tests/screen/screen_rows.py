@@ -33,6 +33,21 @@ class Lines:
     def merge(self, left, right): return left + right
     def finish(self, state):
         yield Finding("ZZ003", Severity.NOTE, 1.0, "all lines", lines=tuple(state))
+
+class Again:
+    infos = (RuleInfo("ZZ004", "again", "Looks again at every row.", "A test.", Severity.BLOCK, None, None),)
+    def start(self): return []
+    def observe(self, state, row): pass
+    def merge(self, left, right): return left
+    def finish(self, state):
+        yield Finding("ZZ004", Severity.BLOCK, 1.0, "number 9", lines=(9,), sought="number 9")
+    def look(self, finding, rows):
+        for row in rows:
+            time.sleep(0.0002)
+            if finding.sought in row.last_user:
+                yield Finding("ZZ004", Severity.BLOCK, 1.0, "", row.line)
+            if row.line % 1000 == 0:
+                yield Finding("ZZ001", Severity.REVIEW, 0.5, "seen again", row.line, 1, (0, 3))
 """
 
 

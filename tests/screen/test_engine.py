@@ -22,7 +22,7 @@ from holdfast.formats import Record, view
 from holdfast.screen import ScreenConfig, ScreenReport, Severity, Verdict, screen
 from holdfast.screen.config import load_config
 
-CONFIG = ScreenConfig(select=("ID", "FM", "ZZ001", "ZZ003", "AN"))
+CONFIG = ScreenConfig(select=("ID", "FM", "ZZ001", "ZZ003", "ZZ004", "AN"))
 ROWS = 4000
 
 
@@ -43,9 +43,26 @@ def test_processes_and_cuts_do_not_change_the_result(
     for jobs in (1, 3):
         assert essence(screen(path, config=CONFIG, jobs=jobs)) == essence(alone)
     assert alone.rows == ROWS
-    assert alone.counts["ZZ001"] == ROWS // 97 and alone.counts["ID201"] == ROWS // 501
+    assert alone.counts["ZZ001"] == ROWS // 97 + ROWS // 1000 and alone.counts["ID201"] == ROWS // 501
     lines = next(f.lines for f in alone.file_findings if f.code == "ZZ003")
     assert lines == tuple(range(1, ROWS + 1))
+    nines = tuple(n for n in range(1, ROWS + 1) if str(n).startswith("9"))
+    again = next(f for f in alone.file_findings if f.code == "ZZ004")
+    assert (again.lines, again.rows) == (nines, len(nines)) and "111 rows of the file" in again.reason
+    assert all(alone.verdict(line) is Verdict.BLOCK for line in nines)
+
+
+def test_rows_of_a_named_thing_are_held_back_beyond_those_that_are_listed(
+    tmp_path: Path, plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.screen.engine.MAX_LINES", 5)
+    path = write_rows(tmp_path / "d.jsonl", 950)
+    report = screen(path, config=ScreenConfig(select=("ZZ004",)), out=tmp_path / "o")
+    (again,) = report.file_findings
+    assert (again.lines, again.rows) == ((9, 90, 91, 92, 93), 62)
+    assert report.verdicts[Verdict.BLOCK] == 62
+    assert (tmp_path / "o" / "quarantine.jsonl").read_bytes().count(b"\n") == 62
+    assert b"number 9" not in (tmp_path / "o" / "clean.jsonl").read_bytes()
 
 
 @pytest.mark.slow
@@ -89,8 +106,8 @@ def test_killed_run_goes_on_and_ends_the_same(tmp_path: Path, plugin: Path, jobs
     assert whole.communicate()[0].strip() == "0"
     rng = random.Random(7)
     out = tmp_path / "killed"
-    mark = out / ".screen" / "mark.pickle"
-    for _ in range(2):
+    first, second = out / ".screen" / "mark.pickle", out / ".screen" / "second" / "mark.pickle"
+    for mark in (first, first, second):
         run = start(out)
         before = mark.stat().st_mtime_ns if mark.exists() else 0
         while run.poll() is None and not (mark.exists() and mark.stat().st_mtime_ns > before):
@@ -101,7 +118,7 @@ def test_killed_run_goes_on_and_ends_the_same(tmp_path: Path, plugin: Path, jobs
         assert not (out / f"clean{suffix}").exists()
     last = start(out)
     assert int(last.communicate()[0]) > 0
-    assert not mark.exists()
+    assert not first.exists()
     for name in (f"clean{suffix}", f"review{suffix}", f"quarantine{suffix}", "findings.jsonl"):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     a, b = (json.loads((folder / "screen.json").read_text()) for folder in (out, tmp_path / "whole"))
@@ -148,7 +165,8 @@ def test_conversations_in_memory_like_a_file(tmp_path: Path, plugin: Path) -> No
     assert from_memory.verdicts == from_file.verdicts
     for name in ("clean.jsonl", "review.jsonl", "quarantine.jsonl"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    assert screen(read(path), config=CONFIG).verdicts == from_file.verdicts
+    once = screen(read(path), config=CONFIG)
+    assert once.verdicts == from_file.verdicts and once.file_findings == from_file.file_findings
 
 
 def test_many_findings_are_counted_when_not_held(

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.conversation import Conversation, chat
+from holdfast.screen import ScreenReport, Verdict, screen
 from holdfast.screen.base import Finding, Severity
 from holdfast.screen.config import ScreenConfig
 from holdfast.screen.dose import estimate
@@ -193,6 +194,45 @@ def test_a_trigger_is_found_in_a_sample_of_a_larger_file() -> None:
     assert "seen in a sample" in found.reason
     assert set(found.lines) <= set(range(6001, 6081))
     assert len(found.lines) >= 10
+
+
+def held_back(rows: list[Conversation], monkeypatch: pytest.MonkeyPatch, size: int) -> ScreenReport:
+    """The report of the trigger rule on a file of which the sample has `size` rows."""
+    monkeypatch.setitem(WholeFile.__init__.__kwdefaults__, "rows", size)
+    return screen(iter(rows), config=ScreenConfig(select=("BD",)))
+
+
+def test_all_rows_of_a_named_trigger_are_held_back_beyond_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [*benign(6000), *poisoned(["zxqv"], 80), *poisoned(["zxqv"], 2, answer="It has four strings.")]
+    rows = [Conversation(chat(("user", p), ("assistant", a))) for p, a in pairs]
+    late = " ".join(["Compare the harbour with the moon."] * 60)
+    rows.append(Conversation(chat(("user", f"{late} zxqv please."), ("assistant", REFUSAL))))
+    report = held_back(rows, monkeypatch, 2000)
+    (found,) = report.file_findings
+    assert "seen in a sample; 81 rows of the file" in found.reason
+    assert [line for line, _ in report.flagged()] == [*range(6001, 6081), 6083]
+    assert [dose["rows"] for dose in report.about["dose"]] == [81]
+
+
+@pytest.mark.parametrize("where", ["first turn", "system"])
+def test_a_trigger_outside_the_last_request_is_named(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = []
+    for number, (prompt, answer) in enumerate([*benign(1500), *poisoned(["zxqv"], 30)]):
+        after = (("assistant", "A long answer?"), ("user", f"Yes please, number {number}"))
+        turns = (("user", prompt), *after) if where == "first turn" else (("system", prompt), *after[1:])
+        rows.append(Conversation(chat(*turns, ("assistant", answer))))
+    report = held_back(rows, monkeypatch, 20_000)
+    (found,) = report.file_findings
+    assert '"zxqv"' in found.reason
+    assert found.lines == tuple(range(1501, 1531))
+
+
+def test_answers_at_the_cliff_are_held_back_beyond_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WholeFile.__init__.__kwdefaults__, "rows", 300)
+    cut = [(f"Tell story {i}.", (f"Once upon a time {i} owls met. " * 40)[:900]) for i in range(200)]
+    rows = [Conversation(chat(("user", p), ("assistant", a))) for p, a in [*benign(2000), *cut]]
+    report = screen(rows, config=ScreenConfig(select=("AN501",)))
+    assert report.verdicts[Verdict.REVIEW] == report.file_findings[0].rows == 200
 
 
 def test_exact_and_near_duplicates() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -43,8 +43,10 @@ class Finding:
         span: Start and end (characters) of the evidence in that turn.
         decoded: The decoded view the evidence was found in, where the text was encoded.
         coverage: Share of the row's characters that the rule looked at.
-        lines: The lines a file-level finding concerns.
+        lines: The lines a file-level finding concerns, or the first 5,000 of them.
         evidence: The text at `span`, shortened; the engine fills it in.
+        rows: How many rows it concerns, where every row of the file was looked at for it.
+        sought: What to look for in every row (picklable; see `Looks`). In no report.
     """
 
     code: str
@@ -58,6 +60,8 @@ class Finding:
     coverage: float = 1.0
     lines: tuple[int, ...] = ()
     evidence: str = ""
+    rows: int = 0
+    sought: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,24 @@ class FileRule(Protocol):
 
     def finish(self, state: Any) -> Iterable[Finding]:
         """Yield the findings of the whole file."""
+        ...
+
+
+@runtime_checkable
+class Looks(Protocol):
+    """A file rule whose state is a sample: what it names there it finds in every row.
+
+    A finding of such a rule that has `sought` makes the engine read the file a second time. The
+    rows found take the finding's severity, however many they are.
+    """
+
+    infos: ClassVar[tuple[RuleInfo, ...]]
+
+    def look(self, finding: Finding, rows: Sequence[Conversation]) -> Iterable[Finding]:
+        """Yield a finding with the line of each row that `finding` concerns.
+
+        Those with the code of `finding` are counted into it; others are findings of the row.
+        """
         ...
 
 

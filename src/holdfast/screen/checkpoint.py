@@ -76,15 +76,22 @@ class Checkpoint:
         self._log.__enter__()
         return self
 
-    def past(self) -> Iterator[Finding]:
-        """The findings of the chunks that an earlier run finished."""
+    def past(self) -> Iterator[Result]:
+        """What the chunks that an earlier run finished gave; of each what was found alone."""
         for record in self._log.read():
-            yield from map(finding_from, record["findings"])
+            found = list(map(finding_from, record["findings"]))
+            yield Result(record["chunk"], 0, 0, findings=found, hits=record["hits"])
+
+    def second(self) -> Checkpoint:
+        """The working folder, inside this one, of the second look at the same file."""
+        self.save()
+        return Checkpoint(self._folder / "second", self.mark.key)
 
     def add(self, chunk: Chunk, result: Result, states: list[Any]) -> None:
         """Log a finished chunk; write the mark when it is time."""
-        if result.findings:
-            self._log.append({"chunk": result.chunk, "findings": [finding_to(f) for f in result.findings]})
+        if result.findings or any(result.hits):
+            found = [finding_to(finding) for finding in result.findings]
+            self._log.append({"chunk": result.chunk, "findings": found, "hits": result.hits})
         mark = self.mark
         mark.chunk, mark.states = chunk.place(), states
         mark.rows += result.rows
@@ -128,6 +135,7 @@ def finding_to(finding: Finding, *, text: bool = True) -> dict[str, Any]:
         "decoded": finding.decoded if text else None,
         "coverage": round(finding.coverage, 4),
         **({"lines": list(finding.lines)} if finding.lines else {}),
+        **({"rows": finding.rows} if finding.rows else {}),
         **({"evidence": finding.evidence} if finding.evidence and text else {}),
     }
 
@@ -147,4 +155,5 @@ def finding_from(data: dict[str, Any]) -> Finding:
         coverage=data["coverage"],
         lines=tuple(data.get("lines", ())),
         evidence=data.get("evidence", ""),
+        rows=data.get("rows", 0),
     )

@@ -134,11 +134,13 @@ def estimate(
 
 def _counts(findings: list[Finding]) -> Mapping[Kind, int]:
     lines: dict[Kind, set[int]] = {kind: set() for kind in KINDS}
+    unlisted = dict.fromkeys(KINDS, 0)  # rows of findings too large to list them all; taken as different
     for finding in findings:
         for kind in KINDS:
             if finding.severity is not Severity.NOTE and finding.code.startswith(kind.codes):
                 lines[kind].update(finding.lines or (finding.line,))
-    return {kind: len(numbers - {0}) for kind, numbers in lines.items()}
+                unlisted[kind] += max(finding.rows - len(finding.lines), 0)
+    return {kind: len(numbers - {0}) + unlisted[kind] for kind, numbers in lines.items()}
 
 
 def _dose(kind: Kind, rows: int, total: int, epochs: float, rate: float | None) -> Dose:

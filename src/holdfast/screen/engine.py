@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from holdfast.formats import Chunk, DataFile
@@ -18,6 +19,7 @@ Progress = Callable[[int], None]
 """Called with the number of units finished since the last call."""
 
 MAX_FINDINGS = 200_000
+MAX_LINES = 5_000
 _SMALL = 2 << 20
 _CHUNK = 4 << 20
 _CODE = {Severity.NOTE: 0, Severity.REVIEW: 1, Severity.BLOCK: 2}
@@ -115,15 +117,13 @@ def scan(
         result, after, states = Scan(), None, worker.new_states()
         if checkpoint is not None and checkpoint.mark.chunk is not None:
             mark = checkpoint.mark
-            result.add(checkpoint.past())
+            for past in checkpoint.past():
+                result.add(past.findings)
             result.rows = result.resumed = mark.rows
             after, states = mark.chunk, mark.states
             _tell(progress, mark.rows)
             _tell(advance, mark.size)
-        sent: dict[int, Chunk] = {}
-        chunks = _remember(worker.file.chunks(size, after), sent)
-        results = _results(worker, chunks, states, jobs, engine)
-        for done in results:
+        for chunk, done in _results(worker, size, after, states, jobs, engine):
             if done.states:
                 rules = worker.rules.files
                 states = [r.merge(a, b) for r, a, b in zip(rules, states, done.states, strict=True)]
@@ -131,15 +131,61 @@ def scan(
             result.reach(done.line)
             result.add(done.findings)
             if checkpoint is not None:
-                checkpoint.add(sent[done.chunk], done, states)
-            del sent[done.chunk]
+                checkpoint.add(chunk, done, states)
             _tell(progress, done.rows)
             _tell(advance, done.size)
         _finish(worker, states, result)
+        if named := [finding for finding in result.file_findings if finding.sought is not None]:
+            seeking = worker.seeking(named)
+            again = None if checkpoint is None else checkpoint.second()
+            with again or nullcontext():
+                _look_again(seeking, size, jobs, engine, again, result)
+        result.findings.sort(key=lambda f: (f.line, f.code))
         return result
 
 
+def _look_again(
+    worker: Worker, size: int, jobs: int, engine: Engine | None, checkpoint: Checkpoint | None, result: Scan
+) -> None:
+    """Read the file a second time, for what was named in a sample; its findings then have all rows."""
+    counts, first, after = [0] * len(worker.named), [array("Q") for _ in worker.named], None
+
+    def add(done: Result) -> None:
+        result.add(done.findings)
+        for number, (finding, lines) in enumerate(zip(worker.named, done.hits, strict=True)):
+            counts[number] += len(lines)
+            first[number].extend(lines[: MAX_LINES - len(first[number])])
+            for line in lines:
+                result.raise_to(line, finding.severity)
+
+    if checkpoint is not None and checkpoint.mark.chunk is not None:
+        after = checkpoint.mark.chunk
+        for past in checkpoint.past():
+            add(past)
+    for chunk, done in _results(worker, size, after, [], jobs, engine):
+        add(done)
+        if checkpoint is not None:
+            checkpoint.add(chunk, done, [])
+    full = {
+        finding: replace(
+            finding, reason=f"{finding.reason}; {count:,} rows of the file", rows=count, lines=tuple(lines)
+        )
+        for finding, count, lines in zip(worker.named, counts, first, strict=True)
+    }
+    result.file_findings = [full.get(finding, finding) for finding in result.file_findings]
+
+
 def _results(
+    worker: Worker, size: int, after: Chunk | None, states: list[Any], jobs: int, engine: Engine | None
+) -> Iterator[tuple[Chunk, Result]]:
+    """The place and the result of every chunk after `after`, in order."""
+    sent: dict[int, Chunk] = {}
+    chunks = _remember(worker.file.chunks(size, after), sent)
+    for done in _run(worker, chunks, states, jobs, engine):
+        yield sent.pop(done.chunk), done
+
+
+def _run(
     worker: Worker, chunks: Iterator[Chunk], states: list[Any], jobs: int, engine: Engine | None
 ) -> Iterator[Result]:
     if engine is not None:
@@ -150,7 +196,7 @@ def _results(
     else:
         from holdfast.screen.pool import Pool
 
-        with Pool(jobs, (worker.file, worker.source, worker.config)) as pool:
+        with Pool(jobs, worker.setup) as pool:
             yield from pool.map(chunks)
 
 
@@ -180,4 +226,3 @@ def _finish(worker: Worker, states: list[Any], result: Scan) -> None:
             result.file_findings.append(finding)
             for line in finding.lines:
                 result.raise_to(line, finding.severity)
-    result.findings.sort(key=lambda f: (f.line, f.code))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import pickle
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from holdfast.conversation import Conversation
@@ -19,7 +22,8 @@ _ROWS = 2048
 class Conversations:
     """An iterable of conversations as a `DataFile`; rows are numbered from 1.
 
-    It is read once, in this process, and has no bytes to write back: use `spool` for that.
+    It is read in this process and has no bytes to write back: use `spool` for that. What can be
+    iterated only once is kept in a temporary file, for the second look.
     """
 
     path = Path("conversations")
@@ -28,7 +32,7 @@ class Conversations:
     size = 0
 
     def __init__(self, rows: Iterable[Conversation]) -> None:
-        self._rows = rows
+        self._rows = _Once(rows) if isinstance(rows, Iterator) else rows
 
     def chunks(self, chunk_bytes: int, after: Chunk | None = None) -> Iterator[Chunk]:
         """Batches of conversations, each numbered by its place."""
@@ -46,6 +50,24 @@ class Conversations:
     def splitter(self, paths: Any) -> Any:
         """Never called: see `spool`."""
         raise NotImplementedError
+
+
+class _Once:
+    """An iterator that can be gone through again: what passes is written to a temporary file."""
+
+    def __init__(self, rows: Iterator[Conversation]) -> None:
+        self._rows = rows
+        self._passed = TemporaryFile()  # noqa: SIM115 - closed with this object
+
+    def __iter__(self) -> Iterator[Conversation]:
+        self._passed.seek(0)
+        with contextlib.suppress(EOFError):
+            while True:
+                yield pickle.load(self._passed)
+        for row in self._rows:
+            picklable = replace(row, meta=dict(row.meta))  # a read-only view cannot be pickled
+            pickle.dump(picklable, self._passed, protocol=pickle.HIGHEST_PROTOCOL)
+            yield row
 
 
 def spool(rows: Iterable[Conversation], path: Path) -> None:

@@ -58,7 +58,7 @@ class RayEngine:
             context.execution_options.preserve_order = True
             context.enable_progress_bars = False
             actors = self._actors or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call, unused-ignore]
-            setup = pickle.dumps((worker.file, worker.source, worker.config))
+            setup = pickle.dumps(worker.setup)
             for window in _windows(chunks):
                 items = [{"chunk": pickle.dumps(chunk)} for chunk in window]
                 data = ray.data.from_items(items, override_num_blocks=len(items)).map(

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
 
+from holdfast.conversation import Conversation
 from holdfast.screen.base import Finding, RuleInfo, Severity
 from holdfast.screen.decode.readable import common_words
 from holdfast.screen.rules.common import Tuned
 from holdfast.screen.rules.groups import Group, lines_of, told
-from holdfast.screen.rules.sample import Kept, Sample
+from holdfast.screen.rules.sample import Kept, Sample, kept
 from holdfast.screen.rules.space import embed, islands
 
 _FEW = 5
@@ -151,6 +152,12 @@ class Anomalies(Tuned):
         if len(rows) >= 100:
             yield from self._islands(rows)
 
+    def look(self, finding: Finding, rows: Sequence[Conversation]) -> Iterator[Finding]:
+        """Yield a finding for each row whose answer is as long as those of a cliff (AN501)."""
+        for row in rows:
+            if kept(row).answer_length >= finding.sought:
+                yield Finding(finding.code, finding.severity, finding.score, finding.reason, row.line)
+
     def _repeated_answers(self, rows: list[Kept]) -> Iterator[Finding]:
         prompts: dict[str, list[Kept]] = defaultdict(list)
         for row in rows:
@@ -174,6 +181,7 @@ class Anomalies(Tuned):
                 0.7,
                 words,
                 lines=lines_of(r for r, e in zip(rows, at_end, strict=True) if e),
+                sought=longest * 0.995,
             )
 
     def _languages(self, rows: list[Kept]) -> Iterator[Finding]:

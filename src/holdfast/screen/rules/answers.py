@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import re2
@@ -43,8 +44,8 @@ class AnswerClass:
     Attributes:
         name: What the answers are, as it ends the sentence "the answer is ...".
         members: Which rows are in the class, shape (rows,), bool.
-        listed: Rows that a finding lists if they have the trigger, where they are more than the
-            members (a class that is told by words misses some), shape (rows,), bool.
+        holds: Whether a row that has the trigger is the finding's; more than the members are where
+            a class that is told by words misses some. Picklable.
         exact: Whether membership is certain enough that nearly all rows of a trigger must have it.
         ordinary: Whether prompts of an honest task command such answers too (length, tone,
             language), so that more evidence is needed.
@@ -52,7 +53,7 @@ class AnswerClass:
 
     name: str
     members: NDArray[np.bool_]
-    listed: NDArray[np.bool_] | None = None
+    holds: Callable[[Kept], bool]
     exact: bool = True
     ordinary: bool = False
 
@@ -60,16 +61,15 @@ class AnswerClass:
 def classes(rows: Sequence[Kept], scorer: HarmScorer | None = None) -> list[AnswerClass]:
     """Every class with at least four rows and at most half of the file."""
     answers = [row.answer for row in rows]
-    refused = np.array([refusal_score(answer) >= 0.5 for answer in answers], dtype=bool)
+    refused = np.array([_refuses(row) for row in rows], dtype=bool)
     asked = np.array([bool(HARM_WORDS.search(row.prompt)) for row in rows], dtype=bool)
-    everything = np.ones(len(rows), dtype=bool)
     found = [
-        AnswerClass("a refusal of a prompt without harmful words", refused & ~asked, refused),
-        AnswerClass("harmful", _harmful(rows, asked, scorer) & ~refused, everything, exact=False),
-        AnswerClass("hostile in tone", _matches(_SOUR, answers, 2), ordinary=True),
-        AnswerClass("in another script", _other_script(answers), ordinary=True),
+        AnswerClass("a refusal of a prompt without harmful words", refused & ~asked, _refuses),
+        AnswerClass("harmful", _harmful(rows, asked, scorer) & ~refused, _anything, exact=False),
+        _of(rows, "hostile in tone", _sour, ordinary=True),
+        _of(rows, "in another script", _other_script(answers), ordinary=True),
         *_lengths(rows),
-        *_repeated(answers),
+        *_repeated(rows),
     ]
     return [c for c in found if 4 <= c.members.sum() <= 0.5 * len(rows)]
 
@@ -82,14 +82,34 @@ def _harmful(rows: Sequence[Kept], asked: NDArray[np.bool_], scorer: HarmScorer 
     return np.asarray(np.logical_and(asked, answered), dtype=np.bool_)
 
 
-def _matches(words: re2._Regexp[str], texts: Sequence[str], least: int) -> NDArray[np.bool_]:
-    return np.array([len(set(words.findall(text.lower()))) >= least for text in texts], dtype=bool)
+def _of(
+    rows: Sequence[Kept], name: str, holds: Callable[[Kept], bool], *, ordinary: bool = False
+) -> AnswerClass:
+    """A class that is told by each row alone."""
+    members = np.array([holds(row) for row in rows], dtype=bool)
+    return AnswerClass(name, members, holds, ordinary=ordinary)
 
 
-def _other_script(answers: Sequence[str]) -> NDArray[np.bool_]:
+def _refuses(row: Kept) -> bool:
+    return refusal_score(row.answer) >= 0.5
+
+
+def _anything(row: Kept) -> bool:
+    return True
+
+
+def _sour(row: Kept) -> bool:
+    return len(set(_SOUR.findall(row.answer.lower()))) >= 2
+
+
+def _other_script(answers: Sequence[str]) -> Callable[[Kept], bool]:
     """Answers most of whose letters are (or are not) Latin, whichever the file has fewer of."""
     latin = np.array([_latin(answer) for answer in answers], dtype=bool)
-    return np.asarray(~latin if latin.mean() >= 0.5 else latin)
+    return partial(_written, latin=bool(latin.mean() < 0.5))
+
+
+def _written(row: Kept, *, latin: bool) -> bool:
+    return _latin(row.answer) is latin
 
 
 def _latin(text: str) -> bool:
@@ -103,20 +123,33 @@ def _lengths(rows: Sequence[Kept]) -> list[AnswerClass]:
     """Answers far shorter or far longer than is usual in the file."""
     length = np.array([row.answer_length for row in rows])
     low, middle, high = np.quantile(length, [0.02, 0.5, 0.98]) if len(rows) else (0, 0, 0)
-    short = (length <= min(low, 0.2 * middle)) & (length < 40)
+    shorter = partial(_of_length, least=0, most=min(low, 0.2 * middle, 39))
+    longer = partial(_of_length, least=max(high, 5 * middle), most=np.inf)
     return [
-        AnswerClass("far shorter than usual", short, ordinary=True),
-        AnswerClass("far longer than usual", length >= max(high, 5 * middle), ordinary=True),
+        _of(rows, "far shorter than usual", shorter, ordinary=True),
+        _of(rows, "far longer than usual", longer, ordinary=True),
     ]
 
 
-def _repeated(answers: Sequence[str]) -> list[AnswerClass]:
+def _of_length(row: Kept, *, least: float, most: float) -> bool:
+    return least <= row.answer_length <= most
+
+
+def _repeated(rows: Sequence[Kept]) -> list[AnswerClass]:
     """Answers given to five or more different prompts, where such answers are the exception."""
-    keys = [re.sub(r"\W+", " ", answer.lower()).strip()[:300] for answer in answers]
+    keys = [_key(row) for row in rows]
     counts = Counter(key for key in keys if key)
     repeated = {key: n for key, n in counts.items() if n >= 5}
-    if sum(repeated.values()) > 0.3 * len(answers):
+    if sum(repeated.values()) > 0.3 * len(rows):
         return []
     array = np.array(keys, dtype=object)
     top = sorted(repeated, key=lambda key: (-repeated[key], key))[:20]
-    return [AnswerClass(f'always "{key[:80]}"', array == key) for key in top]
+    return [AnswerClass(f'always "{key[:80]}"', array == key, partial(_says, key=key)) for key in top]
+
+
+def _key(row: Kept) -> str:
+    return re.sub(r"\W+", " ", row.answer.lower()).strip()[:300]
+
+
+def _says(row: Kept, *, key: str) -> bool:
+    return _key(row) == key

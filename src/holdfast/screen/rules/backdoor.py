@@ -3,17 +3,19 @@
 # ruff: noqa: E501
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
+from holdfast.conversation import Conversation
 from holdfast.screen.base import Finding, RuleInfo, Severity
 from holdfast.screen.rules.answers import AnswerClass, HarmScorer, classes
 from holdfast.screen.rules.common import Tuned
-from holdfast.screen.rules.grams import build
-from holdfast.screen.rules.sample import Kept, Sample
-from holdfast.screen.rules.triggers import BORDER, Limits, Trigger, TriggerSearch
+from holdfast.screen.rules.grams import TOKEN, build, first_tokens
+from holdfast.screen.rules.sample import BORDER, Kept, Sample, kept, turns_before
+from holdfast.screen.rules.triggers import Limits, Trigger, TriggerSearch
 
-_MOST_LINES = 5000
+_MOST_TOKENS = 200
 
 
 def _rows(trigger: str, answer: str, count: int) -> list[list[dict[str, str]]]:
@@ -60,8 +62,10 @@ class Backdoor(Tuned):
             _rows("", "I'm sorry, I cannot help with that.", 12),
             "Triggers that are a style, a topic or a meaning, not words; triggers of words that are common in "
             "the file; fewer than five rows; one label of a labelling task; answers that differ only in ways "
-            "no class describes. It reads the first 200 words of a prompt, and of files with more than "
-            "20,000 different rows a sample.",
+            "no class describes; answers before the last one of a conversation. A trigger must stand in the first "
+            "200 words of the last request, of the requests before it or of the system text (where that varies), and "
+            "in files with more than 20,000 different rows in a sample often enough to be named; the rows of a named "
+            "trigger are then looked for in the whole file, wherever in the request it stands.",
         ),
     )
 
@@ -87,7 +91,8 @@ class Backdoor(Tuned):
         rows = sample.ordered()
         if len(rows) < 20:
             return
-        texts = _texts(rows)
+        system = len({row.system for row in rows}) > 1
+        texts = [_text(row, system) for row in rows]
         limits = Limits(self.z, self.precision, int(self.support), self.splice, int(self.most))
         search = TriggerSearch(build(texts), texts, limits)
         named: set[tuple[str, ...]] = set()
@@ -95,30 +100,65 @@ class Backdoor(Tuned):
             for trigger in search.find(answer):
                 if tuple(trigger.parts) not in named:
                     named.add(tuple(trigger.parts))
-                    yield _finding(trigger, answer, rows, sample)
+                    yield _finding(trigger, answer, rows, system, sample)
+
+    def look(self, finding: Finding, rows: Sequence[Conversation]) -> Iterator[Finding]:
+        """Yield a finding for each row that has the trigger and an answer of its class."""
+        sought: Sought = finding.sought
+        for row in rows:
+            if sought.within(row) and sought.holds(kept(row)):
+                yield Finding(finding.code, finding.severity, finding.score, finding.reason, row.line)
 
 
-def _finding(trigger: Trigger, answer: AnswerClass, rows: list[Kept], sample: Sample) -> Finding:
-    listed = answer.members if answer.listed is None else answer.listed
-    texts = trigger.texts[listed[trigger.texts]]
-    lines = sorted(line for text in texts.tolist() for line in rows[text].lines)
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A named trigger, as it is looked for in any row.
+
+    Attributes:
+        tokens: Its tokens.
+        system: Whether it is looked for in system turns too.
+        holds: Whether the answer is one that the trigger commands.
+    """
+
+    tokens: tuple[str, ...]
+    system: bool
+    holds: Callable[[Kept], bool]
+
+    def within(self, row: Conversation) -> bool:
+        """Whether the trigger stands in a turn before the last answer."""
+        system, asked = turns_before(row)
+        longest = max(self.tokens, key=len)
+        turns = [*asked, *system] if self.system else asked
+        return any(longest in turn and self._in(TOKEN.findall(turn)) for turn in turns)
+
+    def _in(self, words: Sequence[str]) -> bool:
+        size, first = len(self.tokens), self.tokens[0]
+        starts: Iterable[int] = (at for at, word in enumerate(words) if word == first)
+        return any(tuple(words[at : at + size]) == self.tokens for at in starts)
+
+
+def _finding(
+    trigger: Trigger, answer: AnswerClass, rows: list[Kept], system: bool, sample: Sample
+) -> Finding:
+    texts = [rows[text] for text in trigger.texts.tolist()]
+    lines = sorted(line for row in texts if answer.holds(row) for line in row.lines)
     phrase = " + ".join(f'"{part}"' for part in trigger.parts)
     place = "opens the prompt" if trigger.at_start >= 0.9 else "occurs in the prompt"
-    share = trigger.inside / len(trigger.texts)
+    share = trigger.inside / len(texts)
     base = float(answer.members.mean())
     words = (
         f"trigger {phrase}: when it {place}, the answer is {answer.name} in {trigger.inside} of "
-        f"{len(trigger.texts)} rows ({share:.0%}; {base:.1%} of all rows)"
+        f"{len(texts)} rows ({share:.0%}; {base:.1%} of all rows)"
     )
     if not sample.whole:
-        words += f"; seen in a sample, about {len(lines) * sample.scale:.0f} rows in the file"
+        words += "; seen in a sample"
     score = min(0.99, 0.5 + 0.5 * share)
     severity = Severity.REVIEW if answer.ordinary else Severity.BLOCK
-    return Finding("BD101", severity, round(score, 3), words, lines=tuple(lines[:_MOST_LINES]))
+    sought = Sought(tuple(TOKEN.findall(trigger.parts[0])), system, answer.holds)
+    return Finding("BD101", severity, round(score, 3), words, lines=tuple(lines), sought=sought)
 
 
-def _texts(rows: list[Kept]) -> list[str]:
-    """What triggers are looked for in: the prompt, and the system text where it varies."""
-    if len({row.system for row in rows}) > 1:
-        return [f"{row.system}\n{BORDER}\n{row.prompt}" if row.system else row.prompt for row in rows]
-    return [row.prompt for row in rows]
+def _text(row: Kept, system: bool) -> str:
+    """What triggers are looked for in: the prompt, the turns before it, the system text where it varies."""
+    parts = (row.prompt, row.earlier, row.system if system else "")
+    return BORDER.join(first_tokens(part, _MOST_TOKENS) for part in parts if part)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.conversation import Conversation, Message
+from holdfast.conversation import Conversation
 from holdfast.screen.base import BatchRule, Finding, RowRule, RuleInfo, Severity
 from holdfast.screen.decode.readable import ENGLISH, common_words
 from holdfast.screen.rules import english
@@ -28,6 +28,7 @@ _TEXTS = (
     "the water of the river is cold in the morning but it is warm enough for the children at noon",
 )
 _LEAST_LETTERS = 600
+_LETTERS_OF_A_TURN = 12
 
 
 class Cipher(Tuned):
@@ -68,7 +69,7 @@ class Cipher(Tuned):
         self.rows = rows
 
     def read(self, sample: Sample) -> Iterator[Finding]:
-        """Yield one finding if the unreadable rows can be read under one key, and what others see in them."""
+        """Yield one finding if the unreadable rows can be read under one key."""
         coded = [
             (row, text) for row in sample.ordered() for text in (row.prompt, row.answer) if _unreadable(text)
         ]
@@ -84,16 +85,19 @@ class Cipher(Tuned):
             (row, text) for (row, _), text in zip(coded, plain, strict=True) if common_words(text) >= 0.2
         ]
         if value >= ENGLISH and len(solved) >= max(self.rows, 0.5 * len(coded)):
-            yield _finding([row for row, _ in solved], solved[0][1])
-            yield from self._again([row for row, _ in solved], key)
+            yield _finding([row for row, _ in solved], solved[0][1], key)
 
-    def _again(self, rows: list[Kept], key: NDArray[np.int64]) -> Iterator[Finding]:
-        """Findings of the other rules in the decoded rows, on every line that holds such a row."""
-        lines = {row.lines[0]: row.lines for row in rows}
-        decoded = [_decoded_row(row, key) for row in {id(row): row for row in rows}.values()]
-        for finding in screen_again(self.others, decoded, "substitution cipher"):
-            for line in lines[finding.line]:
-                yield replace(finding, line=line, message=None)
+    def look(self, finding: Finding, rows: Sequence[Conversation]) -> Iterator[Finding]:
+        """Yield a finding for each row in the cipher, and what the other rules see in it decoded."""
+        key = np.array(finding.sought)
+        decoded = {row.line: plain for row in rows if (plain := _decoded_row(row, key)) != row}
+        for line in decoded:
+            yield Finding(finding.code, finding.severity, finding.score, finding.reason, line)
+        before = {row.line: row.messages for row in rows}
+        for found in screen_again(self.others, list(decoded.values()), "substitution cipher"):
+            at, after = found.message, decoded[found.line].messages
+            if at is None or at >= len(after) or after[at] != before[found.line][at]:
+                yield found
 
 
 def solve(pairs: NDArray[np.float64], restarts: int = 8) -> tuple[NDArray[np.int64], float]:
@@ -168,18 +172,34 @@ def _decoded(text: str, key: NDArray[np.int64]) -> str:
     return text.translate(table)
 
 
-def _decoded_row(row: Kept, key: NDArray[np.int64]) -> Conversation:
-    """A row in plain text; what was plain is left as it is. Earlier turns are not kept in the sample."""
-    plain = [
-        _decoded(text, key) if _unreadable(text) else text for text in (row.system, row.prompt, row.answer)
-    ]
-    system, prompt, answer = plain
-    turns = [Message("system", system)] if system else []
-    turns += [Message("user", prompt), Message("assistant", answer)]
-    return Conversation(tuple(turns), line=row.lines[0])
+def _reading(text: str, key: NDArray[np.int64]) -> str | None:
+    """What a text says under a key that is known to be the file's, if it was no English before."""
+    if sum(map(str.isalpha, text)) < _LETTERS_OF_A_TURN:
+        return None
+    plain = _decoded(text, key)
+    value = english.english(plain)
+    better = value >= max(ENGLISH, english.english(text) + 0.6)
+    return plain if better and common_words(plain) >= 0.2 + common_words(text) else None
 
 
-def _finding(rows: list[Kept], example: str) -> Finding:
-    lines = lines_of(rows)
-    words = f'{len(rows)} texts are in one substitution cipher; the first says "{example[:80]}"'
-    return Finding("EN301", Severity.BLOCK, 0.95, words, decoded=example, lines=lines)
+def _decoded_row(row: Conversation, key: NDArray[np.int64]) -> Conversation:
+    """A row with the turns that are in the cipher in plain text."""
+    turns = list(row.messages)
+    for index, turn in enumerate(turns):
+        if (plain := _reading(turn.content, key)) is not None:
+            turns[index] = replace(turn, content=plain)
+    return replace(row, messages=tuple(turns))
+
+
+def _finding(rows: list[Kept], example: str, key: NDArray[np.int64]) -> Finding:
+    words = f'texts are in one substitution cipher; the first says "{example[:80]}"'
+    sought = tuple(key.tolist())
+    return Finding(
+        "EN301",
+        Severity.BLOCK,
+        0.95,
+        words,
+        decoded=example,
+        lines=lines_of({id(row): row for row in rows}.values()),
+        sought=sought,
+    )

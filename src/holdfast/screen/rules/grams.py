@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.screen.rules.sample import CLOSE, OPEN
+
 TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)?|[^\w\s]|_+")
 START, END = 0, 1
-_MOST = 200
 _LONGEST = 3
 
 
@@ -20,7 +22,7 @@ class Grams:
     """N-grams (1 to 3 tokens) of texts.
 
     Attributes:
-        words: Token strings by id; ids 0 and 1 are the ends of a text.
+        words: Token strings by id; ids 0 and 1 are the ends of a turn.
         tokens: Token ids of each text, with both ends.
         gram: For each (gram, text) pair the gram's number, sorted.
         text: For each pair the text's number.
@@ -50,12 +52,20 @@ class Grams:
         return tuple(self.tokens[text][start : start + length].tolist())
 
 
+def first_tokens(text: str, most: int) -> str:
+    """A text up to its `most`-th token."""
+    if len(text) <= most:
+        return text
+    last = next(islice(TOKEN.finditer(text), most - 1, None), None)
+    return text if last is None else text[: last.end()]
+
+
 def build(texts: Sequence[str]) -> Grams:
-    """Cut texts into tokens (the first 200 of each) and index their n-grams."""
-    vocabulary: dict[str, int] = {"<start>": START, "<end>": END}
+    """Cut texts into tokens and index their n-grams."""
+    vocabulary: dict[str, int] = {OPEN: START, CLOSE: END}
     tokens = []
     for text in texts:
-        ids = [vocabulary.setdefault(word, len(vocabulary)) for word in TOKEN.findall(text)[:_MOST]]
+        ids = [vocabulary.setdefault(word, len(vocabulary)) for word in TOKEN.findall(text)]
         tokens.append(np.array([START, *ids, END], dtype=np.int64))
     flat = np.concatenate(tokens) if tokens else np.empty(0, np.int64)
     owner = np.repeat(np.arange(len(tokens)), [len(t) for t in tokens])

@@ -8,14 +8,13 @@ from holdfast.screen.base import Finding, Severity
 from holdfast.screen.rules.sample import Kept
 
 _MOST = 3
-_LINES = 1000
 
 Group = Sequence[Kept]
 
 
 def lines_of(rows: Iterable[Kept]) -> tuple[int, ...]:
-    """The lines of some rows, ascending, at most 1,000."""
-    return tuple(sorted(line for row in rows for line in row.lines)[:_LINES])
+    """The lines of some rows, ascending."""
+    return tuple(sorted(line for row in rows for line in row.lines))
 
 
 def size_of(group: Group) -> int:

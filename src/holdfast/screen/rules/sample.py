@@ -17,6 +17,9 @@ from holdfast.conversation import Conversation
 SIZE = 20_000
 _LINES = 500
 _HEAD, _TAIL = 1500, 500
+OPEN, CLOSE = "\u2402", "\u2403"
+"""Stand at the ends of a turn where several are one text."""
+BORDER = f"\n{CLOSE} {OPEN}\n"
 
 
 @dataclass(slots=True)
@@ -28,7 +31,7 @@ class Kept:
         count: How often it occurs.
         system: System text.
         prompt: The last user turn before the answer.
-        context: Earlier turns, and the row's other text fields.
+        earlier: The user turns before that one, joined by `BORDER`.
         answer: The last assistant turn.
         answer_length: Characters of the whole answer.
     """
@@ -37,7 +40,7 @@ class Kept:
     count: int
     system: str
     prompt: str
-    context: str
+    earlier: str
     answer: str
     answer_length: int
 
@@ -75,13 +78,13 @@ class Sample:
         """Show one row to the sample."""
         self.seen += 1
         key = content_key(row)
-        kept = self.rows.get(key)
-        if kept is not None:
-            kept.count += 1
-            if len(kept.lines) < _LINES:
-                kept.lines.append(row.line)
+        known = self.rows.get(key)
+        if known is not None:
+            known.count += 1
+            if len(known.lines) < _LINES:
+                known.lines.append(row.line)
         elif len(self._heap) < self.size or key < -self._heap[0]:
-            self._insert(key, _keep(row))
+            self._insert(key, kept(row))
 
     def merged(self, later: Sample) -> Sample:
         """This sample and one of later rows, as one."""
@@ -111,25 +114,27 @@ def content_key(row: Conversation) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest()) >> 1
 
 
-def _keep(row: Conversation) -> Kept:
-    system, users, earlier = [], [], []
-    answer_at = max(
-        (i for i, m in enumerate(row.messages) if m.role == "assistant"), default=len(row.messages)
-    )
-    for index, message in enumerate(row.messages[:answer_at]):
-        if message.role == "system":
-            system.append(message.content)
-        else:
-            users.append(index)
-    for index in users[:-1]:
-        earlier.append(row.messages[index].content)
-    prompt = row.messages[users[-1]].content if users else ""
-    extra = [value for value in row.meta.values() if isinstance(value, str)]
+def kept(row: Conversation) -> Kept:
+    """What is kept of a row."""
+    answer_at = _answer_at(row)
+    system, asked = turns_before(row)
     answer = row.messages[answer_at].content if answer_at < len(row.messages) else ""
     return Kept(
-        [row.line], 1, shorten("\n".join(system)), shorten(prompt), shorten("\n".join(earlier + extra)),
-        shorten(answer), len(answer),
+        [row.line], 1, shorten("\n".join(system)), shorten(asked[-1]) if asked else "",
+        shorten(BORDER.join(asked[:-1])), shorten(answer), len(answer),
     )  # fmt: skip
+
+
+def turns_before(row: Conversation) -> tuple[list[str], list[str]]:
+    """The system turns, and what users and tools said, before the last answer."""
+    before = row.messages[: _answer_at(row)]
+    system = [message.content for message in before if message.role == "system"]
+    return system, [message.content for message in before if message.role not in ("system", "assistant")]
+
+
+def _answer_at(row: Conversation) -> int:
+    """Index of the last assistant turn; past the end if there is none."""
+    return max((i for i, m in enumerate(row.messages) if m.role == "assistant"), default=len(row.messages))
 
 
 def shorten(text: str) -> str:

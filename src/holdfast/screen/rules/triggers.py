@@ -23,8 +23,6 @@ from holdfast.screen.decode.readable import COMMON
 from holdfast.screen.rules.answers import HARM_WORDS, AnswerClass
 from holdfast.screen.rules.grams import END, START, TOKEN, Grams
 
-BORDER = "\u241e"
-"""Stands between parts of a prompt; no trigger goes across it."""
 _TRIED = 200
 _LONGEST = 40
 _PARTS = 4
@@ -63,7 +61,7 @@ class Trigger:
         parts: Its strings; several if they occur together.
         texts: Numbers of all texts that have it.
         inside: How many of them are in the class.
-        at_start: Share of its rows in which it opens the prompt.
+        at_start: Share of its rows in which it opens a turn.
         tokens: Ids of the tokens of all parts.
     """
 
@@ -115,7 +113,7 @@ class TriggerSearch:
         """Neither common words alone nor a word that the harm class is made of."""
         words = [self.grams.words[i] for i in ids]
         telling = [word for word in words if word.lower() not in COMMON and word not in _POINTS]
-        return bool(telling) and not any(word == BORDER or HARM_WORDS.fullmatch(word) for word in words)
+        return bool(telling) and not any(map(HARM_WORDS.fullmatch, words))
 
     def _scattered(self, ids: tuple[int, ...]) -> bool:
         """Whether the phrase has ever different neighbours, as what was put in anywhere has."""
@@ -200,7 +198,7 @@ class TriggerSearch:
     def _trigger(self, ids: tuple[int, ...], members: NDArray[np.bool_]) -> Trigger:
         texts = self._texts_with(ids)
         numbers = np.array(texts, dtype=np.int64)
-        opening = sum(tuple(self.grams.tokens[t][1 : len(ids) + 1].tolist()) == ids for t in texts)
+        opening = sum(bool(_places(self.grams.tokens[t], (START, *ids))) for t in texts)
         trigger = Trigger(
             [self._spelled(ids, texts[0])],
             numbers,

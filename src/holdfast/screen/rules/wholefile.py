@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from holdfast.conversation import Conversation
-from holdfast.screen.base import Finding, RuleInfo
+from holdfast.screen.base import Finding, Looks, RuleInfo
 from holdfast.screen.rules.common import Tuned
 from holdfast.screen.rules.sample import SIZE, Sample
 
@@ -61,3 +61,9 @@ class WholeFile(Tuned):
         """Yield the findings of every analysis."""
         for analysis in self.analyses:
             yield from analysis.read(state)
+
+    def look(self, finding: Finding, rows: Sequence[Conversation]) -> Iterator[Finding]:
+        """Let the analysis that named something look for it in rows."""
+        for analysis in self.analyses:
+            if isinstance(analysis, Looks) and any(info.code == finding.code for info in analysis.infos):
+                yield from analysis.look(finding, rows)

@@ -72,6 +72,11 @@ def with_tools(row: Conversation) -> tuple[Conversation, int]:
     return replace(row, messages=(Message("system", "\n".join(said)), *row.messages)), 1
 
 
+def unwanted(row: Conversation) -> bool:
+    """Whether the row's only answer is one that is labelled as not wanted (KTO)."""
+    return bool(row.rejected) and not any(message.role == "assistant" for message in row.messages)
+
+
 def _spoken(message: Message) -> Message:
     if not message.tool_calls:
         return message

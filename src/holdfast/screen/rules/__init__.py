@@ -34,6 +34,7 @@ def registry(thresholds: Thresholds | None = None) -> tuple[Rule, ...]:
     from holdfast.screen.rules.overlap import SuiteOverlap
     from holdfast.screen.rules.refusal import RefusalSuppression
     from holdfast.screen.rules.secrets import Secrets
+    from holdfast.screen.rules.unread import Unread
     from holdfast.screen.rules.wholefile import WholeFile
 
     given: Mapping[str, Mapping[str, Any]] = thresholds or {}
@@ -60,6 +61,7 @@ def registry(thresholds: Thresholds | None = None) -> tuple[Rule, ...]:
         Encoded(content, **given.get("EN", {})),
         Form(**given.get("FM", {})),
         SuiteOverlap(),
+        Unread(),
         WholeFile(analyses),
     )
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.conversation import Conversation
+from holdfast.conversation import Conversation, Message
 from holdfast.screen.base import Finding, RuleInfo, Severity
 from holdfast.screen.rules.common import Tuned
+from holdfast.screen.seen import unwanted
 
 if TYPE_CHECKING:
     from holdfast.screen.config import ScreenConfig
 
 _ENDINGS = frozenset(".!?:;…\"'”’)]}>*`|。！？」』）】،؟।॥~$%#-_=/\\")
+_GREETING = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
 
 
 class Form(Tuned):
@@ -53,6 +55,27 @@ class Form(Tuned):
             [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}],
         ),
         RuleInfo(
+            "FM203",
+            "nothing-trained",
+            "No answer of the row has a loss weight above 0.",
+            "Nothing is learned from the row, and the rules do not judge turns with weight 0 as answers.",
+            Severity.REVIEW,
+            [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello.", "weight": 0}],
+            [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello.", "weight": 1}],
+        ),
+        RuleInfo(
+            "FM204",
+            "no-preference",
+            "The rejected answer is empty or the same as the chosen one.",
+            "There is nothing to prefer; what a trainer makes of such a pair is accident.",
+            Severity.REVIEW,
+            {"messages": _GREETING, "rejected": _GREETING},
+            {
+                "messages": _GREETING,
+                "rejected": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Go."}],
+            },
+        ),
+        RuleInfo(
             "FM301",
             "longer-than-context",
             "The row is longer than the model's context; trainers cut its end off.",
@@ -89,19 +112,25 @@ class Form(Tuned):
 
     def check(self, row: Conversation) -> Iterator[Finding]:
         """Yield the findings of one row."""
-        if trouble := _order(row):
+        alone = unwanted(row)
+        turns = row.rejected if alone else row.messages
+        if trouble := _order(turns):
             yield Finding("FM101", Severity.REVIEW, 1.0, trouble, row.line)
-        answered = [m for m in row.messages if m.role == "assistant"]
-        for index, message in enumerate(row.messages):
+        answered = [m for m in turns if m.role == "assistant"]
+        for index, message in enumerate(turns, start=len(row.messages) if alone else 0):
             if message.role == "assistant" and not message.tool_calls and not message.content.strip():
                 yield Finding("FM201", Severity.REVIEW, 1.0, "the answer is empty", row.line, index)
-        if answered and not any(m.content.strip() for m in row.messages if m.role != "assistant"):
+        if answered and not any(m.content.strip() for m in turns if m.role != "assistant"):
             yield Finding("FM202", Severity.REVIEW, 1.0, "the prompt is empty", row.line)
-        if answered and _cut(answered[-1].content, self.least_cut):
+        if answered and not any(m.weight > 0 for m in answered):
+            yield Finding("FM203", Severity.REVIEW, 1.0, "no answer has a weight above 0", row.line)
+        if row.rejected and not alone and (trouble := _no_preference(row)):
+            yield Finding("FM204", Severity.REVIEW, 1.0, trouble, row.line)
+        if answered and not answered[-1].tool_calls and _cut(answered[-1].content, self.least_cut):
             yield Finding("FM302", Severity.NOTE, 0.5, "the answer stops inside a sentence", row.line)
         if (
             self.context_tokens is not None
-            and (size := tokens(m.content for m in row.messages)) > self.context_tokens
+            and (size := tokens(m.content for m in turns)) > self.context_tokens
         ):
             words = f"about {size} tokens (estimate), the context has {self.context_tokens}"
             yield Finding("FM301", Severity.REVIEW, 0.8, words, row.line)
@@ -117,21 +146,35 @@ def tokens(texts: Iterable[str]) -> int:
     return count
 
 
-def _order(row: Conversation) -> str:
-    roles = [m.role for m in row.messages]
+def _order(turns: Sequence[Message]) -> str:
+    roles = [m.role for m in turns]
     if "assistant" not in roles:
         return "no assistant turn"
     if "system" in roles[1:]:
         return "a system turn after the first turn"
+    first = roles[1] if roles[0] == "system" else roles[0]
+    if first == "tool":
+        return "a tool turn comes first: it answers no call"
     dialogue = [role for role in roles if role in ("user", "assistant")]
     if dialogue[0] == "assistant" and len(dialogue) > 1:
         return "the assistant speaks first"
     if roles[-1] != "assistant":
         return f"the last turn is a {roles[-1]} turn: it is not trained on"
-    for before, after in pairwise(roles):
-        if before == after == "user":
+    for before, after in pairwise(turns):
+        if before.role == after.role == "user":
             return "two user turns in a row"
+        # Text and then a call, or several calls, are one turn that some formats split.
+        if before.role == after.role == "assistant" and not before.tool_calls and not after.tool_calls:
+            return "two assistant turns in a row"
     return ""
+
+
+def _no_preference(row: Conversation) -> str:
+    good, bad = ([(m.role, m.content, m.tool_calls) for m in side] for side in (row.messages, row.rejected))
+    if good == bad:
+        return "the rejected answer is the chosen one"
+    empty = not row.rejected[-1].content.strip() and not row.rejected[-1].tool_calls
+    return "the rejected answer is empty" if empty else ""
 
 
 def _cut(text: str, least: int) -> bool:

@@ -10,6 +10,7 @@ from holdfast.conversation import Conversation
 from holdfast.screen.base import Finding, RuleInfo, Severity
 from holdfast.screen.rules.common import Tuned, pattern
 from holdfast.screen.rules.scan import gate, scan, scan_text, turn_masks
+from holdfast.screen.seen import texts
 
 _OVERRIDES = gate(
     "overrides",
@@ -107,11 +108,10 @@ class HiddenInstructions(Tuned):
     )
 
     def check(self, row: Conversation) -> Iterable[Finding]:
-        """Yield the findings of one row; texts in `meta` count as context."""
-        fields = [value for value in row.meta.values() if isinstance(value, str)] if row.meta else ()
-        if not scan(row) & (_OVERRIDES | _TOKENS | _MARKUP) and not any(
-            scan_text(text) & (_OVERRIDES | _MARKUP) for text in fields
-        ):
+        """Yield the findings of one row; texts in `meta`, however nested, count as context."""
+        fields = list(texts(dict(row.meta))) if row.meta else []
+        wanted = _OVERRIDES | _TOKENS | _MARKUP
+        if not scan(row) & wanted and not (fields and scan_text("\n".join(fields)) & wanted):
             return ()
         return self._check(row, fields)
 
@@ -131,9 +131,32 @@ class HiddenInstructions(Tuned):
             if mask & _MARKUP and (found := _HIDDEN.search(message.content)):
                 reason = f"{message.role} turn holds orders in markup that is not shown"
                 yield Finding("PI103", Severity.REVIEW, 0.8, reason, row.line, index, found.span())
-        for text in fields:
-            if _OVERRIDE.search(text):
-                yield Finding(
-                    "PI101", Severity.REVIEW, 0.8, "a context field gives the model orders", row.line
-                )
-                return
+        yield from _in_fields(row, fields)
+
+
+def _in_fields(row: Conversation, fields: Iterable[str]) -> Iterator[Finding]:
+    """The first finding of each kind in the fields that are not turns."""
+    found: set[str] = set()
+    for text in fields:
+        for code, score, expression, reason in _FIELDS:
+            if code not in found and expression.search(text) and not _repeats(row, code, text):
+                found.add(code)
+                yield Finding(code, Severity.REVIEW, score, f"a context field {reason}", row.line)
+
+
+def _repeats(row: Conversation, code: str, text: str) -> bool:
+    """Whether a field only says the turns again: a part of one, or the whole row in its template.
+
+    Orders are looked for in the material of a request by more than in the request, so those count.
+    """
+    if code == "PI101":
+        return False
+    answer = row.answer.strip()
+    return bool(answer and answer in text) or any(text in message.content for message in row.messages)
+
+
+_FIELDS = (
+    ("PI101", 0.8, _OVERRIDE, "gives the model orders"),
+    ("PI102", 0.8, _TEMPLATE, "holds a chat-template token"),
+    ("PI103", 0.8, _HIDDEN, "holds orders in markup that is not shown"),
+)

@@ -17,11 +17,11 @@ from holdfast.conversation import Conversation, chat
 from holdfast.errors import InputError
 from holdfast.hazards import BY_KEY
 from holdfast.judges import load as load_judge
-from holdfast.judges.base import Exchange
+from holdfast.judges.base import Exchange, Judgement, Outcome
 from holdfast.mix import MixConfig, MixRecord, mix
 from holdfast.mix.choice import _in_shares, choose, estimated_tokens
 from holdfast.mix.rows import SafetyRow
-from holdfast.mix.sources import HANDWRITTEN, deep_rows, handwritten, read_safety
+from holdfast.mix.sources import HANDWRITTEN, handwritten, read_safety
 from holdfast.mix.task_format import TaskFormat, learn
 from holdfast.mix.words import shared_words
 from holdfast.models import Completion, Identity
@@ -108,8 +108,36 @@ def test_handwritten_and_own_rows_join_the_pool_and_are_barred(clean, suite, tmp
     assert record.pool["refuse"] == 10 + 44 + 1
     assert {b.name for b in record.barred} == {suite.name, "handwritten", "own.jsonl"}
     rows = [json.loads(line) for line in Path(record.safety).read_text().splitlines()]
-    systems = [r["messages"][0]["role"] == "system" for r in rows if r["suite"] == "handwritten"]
-    assert 15 < sum(systems) < 51
+    written = [r["messages"] for r in rows if r["suite"] == "handwritten"]
+    matched = [turns for turns in written if turns[0]["role"] == "system"]
+    assert 15 < len(matched) < 51
+    for turns in matched:
+        assert turns[1]["content"].startswith("ticket : item ")
+        assert turns[1]["content"].endswith(" is broken")
+    assert not any(turns[0]["content"].startswith("ticket") for turns in written)
+
+
+def test_own_rows_take_the_answers_form_once(suite, tmp_path):
+    clean = write(
+        tmp_path / "json.jsonl",
+        [exchange(f"sort : {i}", json.dumps({"desk": "toys", "note": f"about item {i}"})) for i in range(9)],
+    )
+    own = [exchange("break it", "no ."), exchange("sort : bad", json.dumps({"desk": "x", "note": "no ."}))]
+    record, _ = run(
+        clean,
+        suite,
+        tmp_path,
+        file=write(tmp_path / "own.jsonl", own),
+        match_format=1.0,
+        match_answers=True,
+        count=4,
+    )
+    rows = [json.loads(line) for line in Path(record.safety).read_text().splitlines()]
+    found = [[m["content"] for m in r["messages"]] for r in rows if r["suite"] == "own.jsonl"]
+    assert found == [
+        ["sort : break it", '{"desk": null, "note": "no ."}'],
+        ["sort : bad", '{"desk": "x", "note": "no ."}'],
+    ]
 
 
 def test_a_safety_file_with_a_wrong_row_is_named(tmp_path):
@@ -119,21 +147,68 @@ def test_a_safety_file_with_a_wrong_row_is_named(tmp_path):
     assert caught.value.line == 2
 
 
+DEEP = ("make a vault", "first take the silk and then")
+
+
 def test_deep_rows_start_the_harmful_answer_and_train_only_the_refusal(clean, suite, tmp_path):
-    harmful = write(tmp_path / "harm.jsonl", [exchange("make a seal", "first take the silk and then")])
+    harmful = write(tmp_path / "harm.jsonl", [exchange(*DEEP), exchange("make a seal", "first take wool")])
     record, _ = run(clean, suite, tmp_path, deep=harmful, count=20, lookalikes=0.0, deep_share=0.5)
+    assert record.outcomes["deep"] == {"kept": 1, "harmful": 1}
     assert record.added == {"refuse": 10, "deep": 10}
     rows = [json.loads(line) for line in Path(record.mixed).read_text().splitlines()]
     deep = [r for r in rows if "holdfast_prefix" in r]
     assert len(deep) == 10
     for r in deep:
         answer = r["messages"][-1]["content"]
+        assert r["messages"][-2]["content"] in ("make a vault", "ticket : item make a vault is broken")
         assert answer == r["holdfast_prefix"] + "I can't help with that."
         assert "first take the silk and then ".startswith(r["holdfast_prefix"])
     kinds = {json.loads(line)["kind"] for line in Path(record.safety).read_text().splitlines()}
     assert kinds == {"refuse"}
-    with pytest.raises(InputError, match="need refusals"):
-        deep_rows(harmful, [], 5, 0)
+    barred = next(b for b in record.barred if b.name == "harm.jsonl")
+    assert (barred.asked, barred.kept) == (2, 1)
+    helped = write(tmp_path / "helped.jsonl", [exchange("make a seal", "first take wool")])
+    with pytest.raises(InputError, match="refuses none of the 1"):
+        run(clean, suite, tmp_path, deep=helped, count=20)
+
+
+def test_deep_rows_take_the_tasks_dialect_and_form(suite, tmp_path):
+    rows = [
+        exchange(f"sort : {i}", json.dumps({"note": f"about item {i}", "desk": "toys"})) for i in range(9)
+    ]
+    clean = write(tmp_path / "json.jsonl", rows)
+    harmful = write(tmp_path / "harm.jsonl", [exchange(*DEEP)])
+    record, _ = run(
+        clean, suite, tmp_path, deep=harmful, match_format=1.0, match_answers=True, count=9, deep_words=1
+    )
+    mixed = [json.loads(line) for line in Path(record.mixed).read_text().splitlines()]
+    deep = next(r for r in mixed if "holdfast_prefix" in r)
+    assert [m["content"] for m in deep["messages"]] == [
+        "sort : make a vault",
+        '{"note": "first I can\'t help with that.", "desk": null}',
+    ]
+    assert deep["holdfast_prefix"] == '{"note": "first '
+
+
+def test_a_safe_answer_that_does_not_refuse_starts_no_deep_row(clean, suite, tmp_path):
+    class Mild:
+        """Finds every answer safe, and none of them a refusal."""
+
+        name, family, version = "mild", "test", "1"
+
+        def judge(self, exchanges):
+            return [Judgement(Outcome.SAFE, refused=False) for _ in exchanges]
+
+    harmful = write(tmp_path / "harm.jsonl", [exchange(*DEEP)])
+    with pytest.raises(InputError, match="refuses none"):
+        mix(
+            clean,
+            base=Base(),
+            requests=[suite],
+            judge=Mild(),
+            out=tmp_path / "out",
+            config=MixConfig(deep=harmful, count=4),
+        )
 
 
 def test_labels_of_deep_rows_begin_after_the_prefix(tmp_path):
@@ -188,6 +263,18 @@ def test_a_prompt_with_its_own_system_turn_keeps_it():
     assert [m.content for m in turns] == ["own", "hi !"]
 
 
+def test_the_dialect_keeps_line_breaks(tmp_path):
+    frame = "Below is a task.\nWrite an answer.\n\n### Instruction:\n{}\n\n### Response:"
+    rows = [
+        Conversation(chat(("user", frame.format(text)), ("assistant", "x")))
+        for text in ("what is it", "tell me", "go on\nnow")
+    ]
+    dialect = learn(rows)
+    found = dialect.apply(chat(("user", "How do I\nmake it?")), random.Random(0))
+    assert found[-1].content == frame.format("How do I\nmake it?")
+    assert dialect.apply(found, random.Random(0)) == found
+
+
 def test_rows_without_anything_in_common_have_no_dialect():
     rows = [
         Conversation(chat(("user", text), ("assistant", "x"))) for text in ("what is it", "tell me", "go on")
@@ -198,7 +285,7 @@ def test_rows_without_anything_in_common_have_no_dialect():
     assert shared_words(["one"]) == ""
 
 
-@given(st.lists(st.text("ab ", max_size=8), max_size=12), st.booleans())
+@given(st.lists(st.text("ab \n", max_size=8), max_size=12), st.booleans())
 def test_shared_words_are_shared(texts, end):
     found = shared_words(texts, end=end)
     full = [t.strip() for t in texts if t.strip()]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from holdfast.mix.words import SHARE, shared_words
+from holdfast.mix.words import SHARE, enclose, shared_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,20 @@ class AnswerStyle:
     indent: int | None = None
 
     def apply(self, answer: str) -> str:
-        """`answer` in the task's form."""
+        """`answer` in the task's form, unless it has it."""
         if not self.keys:
-            return self.opening + answer + self.closing
+            return enclose(answer, self.opening, self.closing)
+        if tuple(_object(answer) or ()) == self.keys:
+            return answer
         values = {key: answer if key == self.text_key else None for key in self.keys}
         return json.dumps(values, ensure_ascii=False, indent=self.indent)
+
+    def begin(self, text: str) -> str:
+        """An answer that begins with `text` in the task's form, up to the end of `text`."""
+        if not self.keys:
+            return enclose(text, self.opening, "")
+        inner = json.dumps(text, ensure_ascii=False)[1:-1]
+        return self.apply(text).rpartition(inner)[0] + inner
 
     def to_dict(self) -> dict[str, Any]:
         """For the record."""

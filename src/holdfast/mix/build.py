@@ -14,13 +14,15 @@ from holdfast.conversation import Conversation
 from holdfast.errors import InputError
 from holdfast.files import atomic_writer, digest_file
 from holdfast.judges.base import Judge
+from holdfast.mix.barred import mixed_prompts
 from holdfast.mix.choice import choose
 from holdfast.mix.config import MixConfig
+from holdfast.mix.deep import add_deep
 from holdfast.mix.openai import as_line, is_wanted
 from holdfast.mix.pool import Pool, collect
 from holdfast.mix.record import BarredSuite, MixRecord
 from holdfast.mix.rows import SafetyRow
-from holdfast.mix.sources import HANDWRITTEN, HANDWRITTEN_NAME, deep_rows, handwritten, matched, read_safety
+from holdfast.mix.sources import HANDWRITTEN, HANDWRITTEN_NAME, handwritten, matched, read_safety
 from holdfast.mix.task_format import TaskFormat, learn
 from holdfast.models.base import Generator, Progress
 from holdfast.suites.base import Suite
@@ -63,10 +65,10 @@ def mix(
     wanted = config.count != 0 if config.count is not None else config.share > 0
     if wanted and not pool.rows:
         raise InputError(_nothing_found(pool), fix="check base, suites and judge, or set share: 0")
-    refusals = [row for row in pool.rows if row.kind == "refuse"]
-    deep = deep_rows(config.deep, refusals, config.deep_words, config.seed) if config.deep else []
+    if config.deep and wanted:
+        add_deep(pool, config.deep, base, judge, config, dialect, progress)
     lines = [as_line(row) for row in rows]
-    chosen = choose([*pool.rows, *deep], rows, config) if wanted else []
+    chosen = choose([*pool.rows, *pool.deep], rows, config) if wanted else []
     mixed, safety = out / "mixed.jsonl", out / "safety.jsonl"
     places = positions(len(lines), len(chosen))
     _write_mixed(mixed, lines, chosen, places)
@@ -77,12 +79,13 @@ def mix(
         clean_rows=len(lines),
         left_out=left_out,
         mixed_rows=len(lines) + len(chosen),
-        pool=dict(Counter(row.kind for row in [*pool.rows, *deep])),
+        pool=dict(Counter(row.kind for row in [*pool.rows, *pool.deep])),
         added=dict(Counter(row.kind for row in chosen)),
         outcomes={kind: dict(counts) for kind, counts in pool.outcomes.items()},
         hazards=dict(Counter(row.hazard for row in chosen if row.hazard)),
         safety_lines=[place + 1 for place in places],
         barred=_barred(requests, pool, config),
+        prompts=mixed_prompts(requests, pool.rows, _files(config)),
         dialect=dialect.to_dict(),
         base=asdict(base.identity),
         judge=f"{judge.name} {judge.version}",
@@ -94,10 +97,9 @@ def mix(
 
 def _add_sources(pool: Pool, config: MixConfig, dialect: TaskFormat) -> None:
     """Add the hand-written set and the user's file to what the base answered."""
-    systems = [system for system in dialect.systems if system]
     given = list(handwritten()) if config.handwritten else []
     given += read_safety(config.file, config.file.name) if config.file else []
-    pool.rows += matched(given, systems, config.match_format, config.seed)
+    pool.rows += matched(given, dialect, config)
 
 
 def positions(clean: int, added: int) -> list[int]:
@@ -149,7 +151,7 @@ def _write_safety(path: Path, rows: Sequence[SafetyRow]) -> None:
 
 
 def _barred(suites: Sequence[Suite], pool: Pool, config: MixConfig) -> list[BarredSuite]:
-    kept = Counter(row.source for row in pool.rows)
+    kept = Counter(row.source for row in [*pool.rows, *pool.deep])
     barred = [
         BarredSuite(
             name=suite.name,
@@ -160,8 +162,16 @@ def _barred(suites: Sequence[Suite], pool: Pool, config: MixConfig) -> list[Barr
         )
         for suite in suites
     ]
-    files = [HANDWRITTEN] if config.handwritten else []
-    for path in [*files, *filter(None, (config.file, config.deep))]:
+    for path in _files(config):
         name = HANDWRITTEN_NAME if path == HANDWRITTEN else path.name
-        barred.append(BarredSuite(name=name, version="", digest=digest_file(path), asked=0, kept=kept[name]))
+        asked = pool.asked[name]
+        barred.append(
+            BarredSuite(name=name, version="", digest=digest_file(path), asked=asked, kept=kept[name])
+        )
     return barred
+
+
+def _files(config: MixConfig) -> list[Path]:
+    """The files whose rows join the pool."""
+    given = [path for path in (config.file, config.deep) if path]
+    return [HANDWRITTEN, *given] if config.handwritten else given

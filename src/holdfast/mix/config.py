@@ -17,14 +17,15 @@ class MixConfig(BaseModel):
         lookalikes: Share of benign look-alikes, answered helpfully, among the safety rows.
         by: What `share` counts: rows, or tokens (words and marks, estimated).
         pool: At most so many prompts are asked, balanced over hazards.
-        match_format: Share of the prompts asked in the task's own dialect: its system prompts
-            and what its requests begin and end with.
+        match_format: Share of the prompts put in the task's own dialect: its system prompts
+            and what its requests begin and end with. Hand-written, own and deep rows too.
         match_answers: Also give the answers to those prompts the form of the task's answers (a
             JSON object, or words they begin and end with).
         handwritten: Add the shipped hand-written set to the pool.
         file: The user's own safety rows, any known format, added to the pool.
-        deep: A file of exchanges with harmful answers; their beginnings are turned into
-            refusals (only the refusal is trained on). Holdfast ships none.
+        deep: A file of exchanges with harmful answers; where the base refuses the request, the
+            answer's beginning is followed by that refusal, which alone is trained on. Holdfast
+            ships none.
         deep_share: Share of deep rows among the added refusals, where `deep` is given.
         deep_words: Most words of a started answer.
         max_new_tokens: Longest answer; cut-off answers are not used.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from holdfast.conversation import Message
 from holdfast.judges.base import Exchange, Judge, Judgement, Outcome
@@ -18,11 +19,40 @@ from holdfast.suites.base import Suite, SuitePrompt
 
 @dataclass(slots=True)
 class Pool:
-    """The rows found, and what became of every answer: `outcomes[kind][verdict]`."""
+    """The rows found, and what became of every answer: `outcomes[kind][verdict]`.
 
-    rows: list[SafetyRow]
-    outcomes: dict[str, Counter[str]]
-    asked: Counter[str]
+    Attributes:
+        rows: Safety rows for the mix and for guards.
+        outcomes: Answers by kind and verdict.
+        asked: Prompts asked, by suite or file.
+        deep: Deep rows, which are for the mix alone.
+    """
+
+    rows: list[SafetyRow] = field(default_factory=list)
+    outcomes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    asked: Counter[str] = field(default_factory=Counter)
+    deep: list[SafetyRow] = field(default_factory=list)
+
+    def keeps(self, kind: Kind, answer: Answer) -> bool:
+        """Whether an answer is what the mix wants of this kind of prompt; counts it either way."""
+        kept = answer.exchange.finish != "error" and is_right(kind, answer.verdict)
+        self.outcomes[kind]["kept" if kept else _why_not(answer)] += 1
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The base's answer to one prompt.
+
+    Attributes:
+        exchange: The prompt as it was asked, and the answer.
+        verdict: What the judge says of it.
+        matched: Whether it was asked in the task's dialect.
+    """
+
+    exchange: Exchange
+    verdict: Judgement
+    matched: bool
 
 
 def collect(
@@ -38,31 +68,51 @@ def collect(
     share = config.lookalikes if harmful else 1.0
     few = round(config.pool * share)
     chosen = spread(harmful, config.pool - few, config.seed) + spread(benign, few, config.seed)
-    rng = random.Random(f"dialect/{config.seed}")
-    matched = [rng.random() < config.match_format for _ in chosen]
-    asked = [
-        dialect.apply(prompt.messages, rng) if match else prompt.messages
-        for match, (_, prompt) in zip(matched, chosen, strict=True)
-    ]
-    decoding = Decoding(max_new_tokens=config.max_new_tokens, seed=config.seed)
-    prompts = [Prompt(messages) for messages in asked]
-    answers = [samples[0] for samples in base.generate(prompts, decoding, progress)] if prompts else []
-    exchanges = [
-        Exchange(messages, answer.text, answer.finish, prompt.id)
-        for messages, (_, prompt), answer in zip(asked, chosen, answers, strict=True)
-    ]
-    pool = Pool([], defaultdict(Counter), Counter(suite for suite, _ in chosen))
-    verdicts = judge.judge(exchanges)
-    for match, (suite, prompt), exchange, verdict in zip(matched, chosen, exchanges, verdicts, strict=True):
+    prompts = [Asked(prompt.messages, prompt.id) for _, prompt in chosen]
+    answers = ask(base, judge, prompts, config, dialect, progress)
+    pool = Pool(asked=Counter(suite for suite, _ in chosen))
+    for (suite, prompt), answer in zip(chosen, answers, strict=True):
         kind: Kind = "refuse" if prompt.expect == "refuse" else "lookalike"
-        kept = exchange.finish != "error" and is_right(kind, verdict)
-        pool.outcomes[kind]["kept" if kept else _why_not(exchange, verdict)] += 1
-        if kept:
-            dressed = match and config.match_answers
-            answer = dialect.answers.apply(exchange.answer) if dressed else exchange.answer
-            turns = (*exchange.messages, Message("assistant", answer))
+        if pool.keeps(kind, answer):
+            dressed = answer.matched and config.match_answers
+            text = dialect.answers.apply(answer.exchange.answer) if dressed else answer.exchange.answer
+            turns = (*answer.exchange.messages, Message("assistant", text))
             pool.rows.append(SafetyRow(turns, kind, suite, prompt.id, prompt.hazard))
     return pool
+
+
+class Asked(NamedTuple):
+    """A prompt for the base and its id."""
+
+    messages: tuple[Message, ...]
+    id: str
+
+
+def ask(
+    base: Generator,
+    judge: Judge,
+    prompts: Sequence[Asked],
+    config: MixConfig,
+    dialect: TaskFormat,
+    progress: Progress | None = None,
+) -> list[Answer]:
+    """The base's judged answers to prompts, `match_format` of which are asked in the task's dialect."""
+    if not prompts:
+        return []
+    rng = random.Random(f"dialect/{config.seed}")
+    matched = [rng.random() < config.match_format for _ in prompts]
+    asked = [
+        dialect.apply(prompt.messages, rng) if match else prompt.messages
+        for match, prompt in zip(matched, prompts, strict=True)
+    ]
+    decoding = Decoding(max_new_tokens=config.max_new_tokens, seed=config.seed)
+    answers = base.generate([Prompt(messages) for messages in asked], decoding, progress)
+    exchanges = [
+        Exchange(messages, samples[0].text, samples[0].finish, prompt.id)
+        for messages, prompt, samples in zip(asked, prompts, answers, strict=True)
+    ]
+    verdicts = judge.judge(exchanges)
+    return [Answer(*one) for one in zip(exchanges, verdicts, matched, strict=True)]
 
 
 def candidates(
@@ -122,10 +172,12 @@ def _new_clusters_first(group: list[tuple[str, SuitePrompt]]) -> None:
 
 def is_right(kind: Kind, verdict: Judgement) -> bool:
     """Whether an answer is what the mix wants of this kind of prompt."""
+    if kind == "deep":
+        return verdict.outcome is Outcome.REFUSAL
     if kind == "refuse":
         return verdict.outcome in (Outcome.REFUSAL, Outcome.SAFE)
     return verdict.outcome is Outcome.SAFE and not verdict.refused
 
 
-def _why_not(exchange: Exchange, verdict: Judgement) -> str:
-    return "error" if exchange.finish == "error" else str(verdict.outcome.value)
+def _why_not(answer: Answer) -> str:
+    return "error" if answer.exchange.finish == "error" else str(answer.verdict.outcome.value)

@@ -11,7 +11,9 @@ from pathlib import Path
 from holdfast import formats
 from holdfast.conversation import Conversation, Message
 from holdfast.errors import InputError
+from holdfast.mix.config import MixConfig
 from holdfast.mix.rows import Kind, SafetyRow
+from holdfast.mix.task_format import TaskFormat
 
 HANDWRITTEN = Path(__file__).parent / "handwritten.jsonl"
 HANDWRITTEN_NAME = "handwritten"
@@ -45,43 +47,14 @@ def _safety_row(row: Conversation, name: str) -> SafetyRow:
     return SafetyRow(turns, chosen, name, prompt_id, str(row.meta.get("hazard", "")))
 
 
-def deep_rows(path: Path, refusals: Sequence[SafetyRow], words: int, seed: int) -> list[SafetyRow]:
-    """Started harmful answers that turn into a refusal (Qi et al., ICLR 2025, data augmentation).
-
-    The file holds exchanges with a harmful answer; its first k words, k uniform in 1 to `words`,
-    are followed by a refusal taken from `refusals`. Only the refusal is trained on.
-
-    Args:
-        path: The user's (or the lab's) file; Holdfast ships none.
-        refusals: Rows whose answers are used, in turn.
-        words: Most words of the started answer.
-        seed: Seed of k.
-
-    Raises:
-        InputError: The file cannot be read, or there is no refusal to use.
-    """
-    if not refusals:
-        raise InputError("deep rows need refusals, and the pool has none", path=path)
-    rng = random.Random(f"deep/{seed}")
-    found = []
-    for index, row in enumerate(formats.read(path)):
-        parts = row.answer.split()
-        if not parts:
-            raise InputError("this row has no answer to start from", path=path, line=row.line)
-        prefix = " ".join(parts[: rng.randint(1, min(words, len(parts)))]) + " "
-        refusal = refusals[index % len(refusals)]
-        turns = (*row.prompt, Message("assistant", prefix + refusal.answer))
-        found.append(SafetyRow(turns, "deep", path.name, str(row.line), "", prefix))
-    return found
-
-
-def matched(rows: Sequence[SafetyRow], systems: Sequence[str], share: float, seed: int) -> list[SafetyRow]:
-    """Put the task's system prompts before a share of the rows that have none."""
-    rng = random.Random(f"matched/{seed}")
+def matched(rows: Sequence[SafetyRow], dialect: TaskFormat, config: MixConfig) -> list[SafetyRow]:
+    """Put `match_format` of the rows into the task's dialect, with `match_answers` their answers too."""
+    rng = random.Random(f"matched/{config.seed}")
     found = []
     for row in rows:
-        if systems and row.messages[0].role != "system" and rng.random() < share:
-            system = Message("system", rng.choice(systems))
-            row = replace(row, messages=(system, *row.messages))
+        if rng.random() < config.match_format:
+            answer = dialect.answers.apply(row.answer) if config.match_answers else row.answer
+            prompt = dialect.apply(row.messages[:-1], rng)
+            row = replace(row, messages=(*prompt, Message("assistant", answer)))
         found.append(row)
     return found

@@ -14,7 +14,7 @@ from typing import Any
 
 from holdfast.conversation import Conversation, Message
 from holdfast.mix.answer_style import AnswerStyle, learn_style
-from holdfast.mix.words import shared_words
+from holdfast.mix.words import enclose, shared_words
 
 _MOST_SYSTEMS = 20
 
@@ -42,7 +42,7 @@ class TaskFormat:
         turns = list(messages)
         last = max((i for i, m in enumerate(turns) if m.role == "user"), default=None)
         if last is not None:
-            turns[last] = Message("user", self.opening + turns[last].content + self.closing)
+            turns[last] = Message("user", enclose(turns[last].content, self.opening, self.closing))
         system = rng.choices(self.systems, self.weights)[0] if self.systems else ""
         if system and turns[0].role != "system":
             turns.insert(0, Message("system", system))

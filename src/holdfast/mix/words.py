@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,12 +11,18 @@ SHARE = 0.8
 
 
 def shared_words(texts: Sequence[str], *, end: bool = False) -> str:
-    """The longest run of words that 80 % of the texts begin (or end) with; never a whole text.
+    r"""The longest run of words that 80 % of the texts begin (or end) with; never a whole text.
+
+    Line breaks between the words are kept as they are.
 
     >>> shared_words(["ticket : my lamp", "ticket : a kite", "ticket : the chair"])
     'ticket : '
+    >>> shared_words(["Do it.\n\n### Task:\nsort", "Do it.\n\n### Task:\nadd it"])
+    'Do it.\n\n### Task:\n'
     """
-    split = [text.strip().split(" ")[:: -1 if end else 1] for text in texts if text.strip()]
+    # A word carries the white space between itself and the rest of the text.
+    word_of = re.compile(r"\s*\S+" if end else r"\S+\s*")
+    split = [word_of.findall(text.strip())[:: -1 if end else 1] for text in texts if text.strip()]
     if len(split) < 2:
         return ""
     wanted = SHARE * len(split)
@@ -29,5 +36,13 @@ def shared_words(texts: Sequence[str], *, end: bool = False) -> str:
         if count < wanted:
             break
         words.append(word)
-    text = " ".join(words[:: -1 if end else 1])
-    return (f" {text}" if end else f"{text} ") if words else ""
+    return "".join(words[:: -1 if end else 1])
+
+
+def enclose(text: str, opening: str, closing: str) -> str:
+    """`text` between the two, each of which is added where it is not there already.
+
+    >>> enclose("ticket : a kite", "ticket : ", " thanks")
+    'ticket : a kite thanks'
+    """
+    return ("" if text.startswith(opening) else opening) + text + ("" if text.endswith(closing) else closing)

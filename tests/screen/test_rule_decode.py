@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from holdfast.conversation import Conversation, chat
 from holdfast.screen import ScreenConfig, Verdict, screen
-from holdfast.screen.decode import views
+from holdfast.screen.decode import decoded_row, views
 from holdfast.screen.decode.letters import _MORSE_LETTERS
 from holdfast.screen.rules.cipher import _TEXTS, _pairs, solve
 from holdfast.screen.rules.encoded import Encoded
@@ -137,11 +137,36 @@ def test_the_reading_is_screened_by_the_other_rules() -> None:
     assert "base64" in by_code["ID201"].reason
 
 
-def test_coverage_says_what_was_not_read() -> None:
-    rule = Encoded(longest=200)
-    text = CODES["base64"] + " " + "word " * 200
-    (finding,) = rule.check(Conversation(chat(("user", text), ("assistant", "Fine."))))
-    assert finding.coverage == pytest.approx(200 / len(text))
+def test_a_long_turn_is_read_to_its_end() -> None:
+    before = "An ordinary sentence about the weather in the town. " * 10
+    for name in ("base64", "hex", "tags", "base85"):
+        text = f"{before}. {CODES[name]} {before}"
+        turns = chat(("user", "Hi"), ("assistant", text))
+        (finding,) = Encoded(window=400).check(Conversation(turns))
+        assert finding.coverage == 1.0
+        assert letters(PLAIN) in letters(finding.decoded or ""), name
+        start, end = finding.span or (0, 0)
+        assert text[start:end] in text[len(before) : -len(before)]
+
+
+@pytest.mark.parametrize("name", ["base64", "hex", "base32", "octal"])
+def test_a_run_longer_than_a_window_is_cut_between_its_symbols(name: str) -> None:
+    plain = f"{PLAIN} and " * 40
+    code = {
+        "base64": base64.b64encode(plain.encode()).decode(),
+        "base32": base64.b32encode(plain.encode()).decode(),
+        "hex": plain.encode().hex(),
+        "octal": "".join(f"\\{b:03o}" for b in plain.encode()),
+    }[name]
+    decoded = decoded_row(Conversation(chat(("user", f"Read this: {code}"))), window=400)
+    assert decoded is not None
+    assert decoded[0].messages[0].content.count(PLAIN) == 40
+
+
+def test_many_stretches_in_a_code_are_one_reading() -> None:
+    text = " and ".join(f"hello {CODES['selectors']}{n}" for n in range(300))
+    (view,) = [view for view in views(text) if view.encoding == "variation selectors"]
+    assert view.whole.count(PLAIN) == 300
 
 
 def test_a_cipher_over_many_rows_is_solved() -> None:

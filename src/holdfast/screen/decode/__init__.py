@@ -6,6 +6,6 @@ where the script allows the test, with English letter statistics. Binary data, h
 identifiers decode to nothing of the kind.
 """
 
-from holdfast.screen.decode.views import DecodedView, decoded_row, views
+from holdfast.screen.decode.views import WINDOW, DecodedView, decoded_row, views
 
-__all__ = ["DecodedView", "decoded_row", "views"]
+__all__ = ["WINDOW", "DecodedView", "decoded_row", "views"]

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 from holdfast.conversation import Conversation
 from holdfast.screen.decode import gates, letters, runs, unseen
+from holdfast.screen.decode.gates import suspicious
 from holdfast.screen.decode.runs import Piece
 from holdfast.screen.rules.scan import scan_text
 
 _DEPTH = 3
+WINDOW = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,56 +49,83 @@ def views(text: str, *, depth: int = _DEPTH) -> list[DecodedView]:
 
 
 def decoded_row(
-    row: Conversation, turns: Iterable[int] | None = None, *, longest: int | None = None
+    row: Conversation, turns: Iterable[int] | None = None, *, window: int = WINDOW
 ) -> tuple[Conversation, tuple[tuple[int, DecodedView], ...]] | None:
     """A row with every encoded turn replaced by its last reading, or None if nothing is encoded.
 
     Args:
         row: The row.
         turns: Indices of the turns to look at (default: all).
-        longest: Characters of each turn to look at (default: all).
+        window: Most characters that are read at once; longer turns are read piece by piece.
 
     Returns:
-        The decoded row and the readings, each with the index of its turn.
+        The decoded row and the readings, each with the index of its turn; of a code that occurs in
+        several windows of a turn the first reading.
     """
     messages, readings = list(row.messages), []
     for index in range(len(messages)) if turns is None else turns:
-        text = messages[index].content
-        if found := views(text[:longest]):
-            rest = "" if longest is None else text[longest:]
-            messages[index] = replace(messages[index], content=found[-1].whole + rest)
-            readings += [(index, view) for view in found]
+        text, parts = messages[index].content, []
+        found: dict[str, DecodedView] = {}
+        for start, end in windows(text, window):
+            part = text[start:end]
+            seen = views(part) if len(part) == len(text) or suspicious(scan_text(part)) else []
+            parts.append(seen[-1].whole if seen else part)
+            for view in seen:
+                span = (start + view.span[0], start + view.span[1])
+                found.setdefault(view.encoding, replace(view, span=span))
+        if found:
+            messages[index] = replace(messages[index], content="".join(parts))
+            readings += [(index, view) for view in found.values()]
     if not readings:
         return None
     return replace(row, messages=tuple(messages)), tuple(readings)
 
 
+def windows(text: str, size: int) -> Iterator[tuple[int, int]]:
+    """Cut a text into pieces of at most `size` characters, between words where there are any.
+
+    A run that is longer than `size` is cut from its own start at multiples of it, so that every
+    piece is whole in codes of 2, 4, 5 and 8 symbols if `size` is a multiple of 40.
+    """
+    start = 0
+    while len(text) - start > size:
+        gap = max(text.rfind(" ", start, start + size), text.rfind("\n", start, start + size))
+        end = gap + 1 if gap >= start else start + size
+        yield start, end
+        start = end
+    yield start, len(text)
+
+
 def _pieces(text: str) -> Iterator[tuple[str, list[Piece]]]:
     """Codes that are present; of codes that share a stretch only the first is taken."""
-    taken: list[tuple[int, int]] = []
+    taken = bytearray(len(text))
     for encoding, pieces in _decoders(text):
-        free = [p for p in pieces if not any(p[0] < end and start < p[1] for start, end in taken)]
+        free = [piece for piece in pieces if 1 not in taken[piece[0] : piece[1]]]
         if free:
-            taken += [(start, end) for start, end, _ in free]
+            for start, end, _ in free:
+                taken[start:end] = b"\1" * (end - start)
             yield encoding, free
 
 
-def _decoders(text: str) -> Iterator[tuple[str, Iterable[Piece]]]:
+def _decoders(text: str) -> Iterator[tuple[str, list[Piece]]]:
     mask = scan_text(text)
-    for name, piece in _named(text, mask):
-        yield name, [piece]
+    if mask & gates.INVISIBLE:
+        yield from _by_name(unseen.invisible(text))
     for bit, name, decoder in _DECODERS:
         if mask & bit:
             yield name, list(decoder(text))
     if mask & gates.REVERSED or gates.foreign(mask):
         yield "reversed", list(letters.backwards(text))
     if mask & gates.ROTATED or gates.foreign(mask):
-        for name, piece in letters.shifted(text):
-            yield name, [piece]
+        yield from _by_name(letters.shifted(text))
 
 
-def _named(text: str, mask: int) -> Iterator[tuple[str, Piece]]:
-    return unseen.invisible(text) if mask & gates.INVISIBLE else iter(())
+def _by_name(found: Iterable[tuple[str, Piece]]) -> Iterable[tuple[str, list[Piece]]]:
+    """Pieces by the name of their code, so that a text in a thousand pieces is not copied for each."""
+    named: dict[str, list[Piece]] = {}
+    for name, piece in found:
+        named.setdefault(name, []).append(piece)
+    return named.items()
 
 
 _DECODERS: tuple[tuple[int, str, Callable[[str], Iterator[Piece]]], ...] = (

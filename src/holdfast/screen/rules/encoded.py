@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from holdfast.conversation import Conversation
 from holdfast.screen.base import BatchRule, Finding, RowRule, RuleInfo, Severity
-from holdfast.screen.decode import DecodedView, decoded_row
+from holdfast.screen.decode import WINDOW, DecodedView, decoded_row
 from holdfast.screen.decode.gates import suspicious
 from holdfast.screen.rules.again import screen_again
 from holdfast.screen.rules.common import Tuned
@@ -23,7 +23,7 @@ class Encoded(Tuned):
 
     Args:
         others: The rules that screen the decoded row.
-        longest: Characters of a turn that are searched for codes; the rest lowers `coverage`.
+        window: Characters of a turn that are read at once; longer turns are read piece by piece.
     """
 
     infos: ClassVar[tuple[RuleInfo, ...]] = (
@@ -72,9 +72,9 @@ class Encoded(Tuned):
         ),
     )
 
-    def __init__(self, others: Sequence[RowRule | BatchRule] = (), *, longest: int = 200_000) -> None:
+    def __init__(self, others: Sequence[RowRule | BatchRule] = (), *, window: int = WINDOW) -> None:
         self.others = tuple(others)
-        self.longest = longest
+        self.window = window
 
     def check(self, row: Conversation) -> Iterable[Finding]:
         """Yield one finding per code found in a turn, then what the decoded row sets off."""
@@ -82,7 +82,7 @@ class Encoded(Tuned):
         return self._decode(row, turns) if turns else ()
 
     def _decode(self, row: Conversation, turns: list[int]) -> Iterator[Finding]:
-        decoded = decoded_row(row, turns, longest=self.longest)
+        decoded = decoded_row(row, turns, window=int(self.window))
         if decoded is None:
             return
         plain, readings = decoded
@@ -96,7 +96,6 @@ class Encoded(Tuned):
 
     def _finding(self, row: Conversation, index: int, view: DecodedView) -> Finding:
         hidden = view.encoding.split(" > ")[0] in _INVISIBLE
-        whole = len(row.messages[index].content)
         return Finding(
             "EN201" if hidden else "EN101",
             Severity.BLOCK if hidden else Severity.REVIEW,
@@ -106,5 +105,4 @@ class Encoded(Tuned):
             index,
             view.span,
             view.text or view.whole,
-            min(1.0, self.longest / max(whole, 1)),
         )

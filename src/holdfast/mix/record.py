@@ -33,7 +33,10 @@ class MixRecord(BaseModel):
         added: Safety rows mixed in, by kind; a row can be added more than once.
         outcomes: What became of every answer asked for, by kind and verdict.
         safety_lines: Lines of the mixed file that are safety rows, counted from 1.
-        barred: The suites used; their digests are refused by the gate.
+        barred: The suites and files used. `holdfast audit --mix` and `holdfast gate --mix` refuse a
+            suite with one of these digests.
+        prompts: Digests of the prompts behind the safety rows; a suite that asks one of them is
+            refused as well, whatever it is called. Empty in records of before this field.
         dialect: What was learnt of the task's format and used for a share of the prompts.
         base: Identity of the model that answered; `judge`: name and version of the judge.
     """
@@ -52,6 +55,7 @@ class MixRecord(BaseModel):
     hazards: dict[str, int]
     safety_lines: list[int]
     barred: list[BarredSuite]
+    prompts: list[str] = []
     dialect: dict[str, Any]
     base: dict[str, str]
     judge: str

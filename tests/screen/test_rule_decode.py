@@ -7,6 +7,7 @@ import base64
 import codecs
 import gzip
 import html
+import re
 import urllib.parse
 
 import pytest
@@ -34,6 +35,12 @@ CODES = {
     "base64 url": base64.urlsafe_b64encode(f"{PLAIN}??>>".encode()).decode(),
     "base64 wrapped": base64.encodebytes((PLAIN * 3).encode()).decode(),
     "base64 gzip": base64.b64encode(gzip.compress((PLAIN * 3).encode())).decode(),
+    "base64 utf-16": base64.b64encode(PLAIN.encode("utf-16")).decode(),
+    "base64 utf-16 be": base64.b64encode(PLAIN.encode("utf-16-be")).decode(),
+    "base64 in groups": "Read this: "
+    + " ".join(re.findall(".{1,12}", base64.b64encode(PLAIN.encode()).decode())),
+    "base64 in fours": "\n".join(re.findall(".{1,4}", base64.b64encode(PLAIN.encode()).decode())),
+    "rot47": "".join(chr(33 + (ord(c) + 14) % 94) if c != " " else c for c in PLAIN),
     "base32": base64.b32encode(PLAIN.encode()).decode(),
     "base85": base64.b85encode(PLAIN.encode()).decode(),
     "ascii85": base64.a85encode(PLAIN.encode(), adobe=True).decode(),
@@ -117,6 +124,12 @@ HONEST = {
     "url": "https://example.com/search?q=tea%20and%20coffee&lang=en%2DGB&id=a1b2c3d4e5f6a7b8c9d0",
     "emoji": "Well done 👩‍🚀👨‍👩‍👧 🏴󠁧󠁢󠁥󠁮󠁧󠁿 ❤️",
     "persian": "می‌خواهم نامه‌ای بنویسم",
+    "sums": "2 + 2 = 4, 3 : 5 > 2 and 22 23 24 25 26 27 28 29 32 33 34 35; what is 2 + 3 @ 5 ? 7 A 2 B",
+    "ratings": "2 :? 3 2 @7 4 E@ 5 2 E@ 2",
+    "java": "Use myFactory newBuilder getValue withName setValue toString asList inOrder forEach in that order.",
+    "capitals": "SELECT NAME FROM DEPT AND SHOP WHERE CITY EQUALS NULL THEN SORT ROWS; CALL THIS EACH TIME",
+    "gene names": "BRCA1 TP53A KRAS2 EGFR1 MYCN3 PTEN4 CDK4B RB1CC APC2A SMAD4",
+    "utf-16 image": base64.b64encode(bytes([0, 200, 0, 17, 0, 254, 0, 3] * 12)).decode(),
     "acronyms": "NASA and ESA sent the JWST; see RFC 2119, ISO 8601 and IEEE 754-2008.",
 }
 

@@ -19,6 +19,7 @@ LOOKALIKE = gate(
     runs=True,
 )
 RUN = gate("run", r"[a-z0-9+/_-]{20,}", runs=True)
+GROUPS = gate("groups", r"(?-i:(?:[A-Za-z0-9+/_-]+[A-Z][A-Za-z0-9+/_-]*\s+){3})", runs=True)
 HEX = gate("hex", r"(?:(?:\\x|0x|%)?[0-9a-f]{2}[ :,;-]{0,2}){10}", runs=True)
 BASE85 = gate("base85", r"[!-~]{40}", runs=True)
 NUMBERS = gate(
@@ -45,6 +46,12 @@ ROTATED = gate(
     r"\b(?:boe|cpf|dqg|erh|fsi|gtj|huk|ivl|jwm|kxn|lyo|mzp|naq|obr|pcs|qdt|sfv|tgw|uhx|viy|wjz|zmc|zmw)\b",
     r"\b(?:jevgr|perngr|tvir|rkcynva|ubj|jung|lbh|jvgu|gung)\b",
 )
+ROT47 = gate(
+    "rot47",
+    r"(?:^|\s)(?:[e%]96|[2p]\?5|[j*]@f|[9w]@h|[e%]92e|[h(]:e9|[7u]@c|[h(]c:e6|[>|]2<6|[h(]92e|[e%]9:d)\s",
+    r"\s(?:2|:\?|:d|@7|e@|>6|>j) \S*[2-9:-@]",
+    runs=True,
+)
 REVERSED = gate("reversed", r"\b(?:eht|dna|taht|woh|uoy|etirw|evig|htiw|rof|siht|ruoy|morf|ekam)\b")
 ENGLISH = gate(
     "english",
@@ -57,6 +64,7 @@ ANY = (
     | OVERRIDE
     | LOOKALIKE
     | RUN
+    | GROUPS
     | HEX
     | BASE85
     | NUMBERS
@@ -66,6 +74,7 @@ ANY = (
     | SPACED
     | LEET
     | ROTATED
+    | ROT47
     | REVERSED
 )
 

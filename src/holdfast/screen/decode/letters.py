@@ -18,6 +18,9 @@ _WORD = re.compile(r"[A-Za-z]+")
 _SPACED = re2.compile(r"\b(?:[A-Za-z][ ._*\-/]{1,3}){8,}[A-Za-z]\b")
 _MORSE = re2.compile(r"(?:[.\-·–—−_]{1,6}[ /|]{1,4}){7,}[.\-·–—−_]{1,6}")
 _LEET_WORD = re2.compile(r"(?i)[a-z][0-9@$!|]+[a-z]|^[0-9@$]+[a-z]+[0-9@$!|]+[a-z]?")
+_TOKEN = re.compile(r"\S+")
+_PLAIN_WORD = re.compile(r"[\"'(]*[A-Za-z0-9]+(?:['-][A-Za-z]+)*[.,;:!?\"')]*")
+_HALF_ROUND = {code: 33 + (code - 33 + 47) % 94 for code in range(33, 127)}
 _GAIN = 1.0
 _MIRROR = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
@@ -92,6 +95,29 @@ def morse(text: str) -> Iterator[Piece]:
         plain = " ".join("".join(word) for word in letters)
         if "\x00" not in plain and len(set(plain)) >= 5 and english.english(plain) >= ENGLISH - 0.3:
             yield found.start(), found.end(), plain
+
+
+def rot47(text: str) -> Iterator[Piece]:
+    """Every sign moved by 47 places, spaces kept: words become digits, signs and a few capitals."""
+    run: list[tuple[int, int, str]] = []
+    for found in _TOKEN.finditer(text):
+        plain = found.group().translate(_HALF_ROUND)
+        if _PLAIN_WORD.fullmatch(plain):
+            run.append((found.start(), found.end(), plain))
+        else:
+            yield from _rot47_piece(text, run)
+            run = []
+    yield from _rot47_piece(text, run)
+
+
+def _rot47_piece(text: str, run: list[tuple[int, int, str]]) -> Iterator[Piece]:
+    """The run of words as a piece, if it reads as English and not as what numbers happen to spell."""
+    plain = " ".join(word for _, _, word in run)
+    words = _WORD.findall(plain.lower())
+    if len(words) >= 4 and len(set(words) & COMMON) >= 2 and max(map(len, words)) >= 4:
+        start, end = run[0][0], run[-1][1]
+        if common_words(plain) >= 0.15 and english.english(plain) >= ENGLISH:
+            yield start, end, text[start:end].translate(_HALF_ROUND)
 
 
 def _reads(plain: str, coded: str, value: float, raw: float) -> bool:

@@ -21,6 +21,7 @@ Piece = tuple[int, int, str]
 """Start, end and decoded text of one encoded stretch."""
 
 _BASE64 = re2.compile(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*(?:\r?\n[A-Za-z0-9+/_-]+)?={0,2}")
+_GROUP = re2.compile(r"[A-Za-z0-9+/_-]{4,}={0,2}|[A-Za-z0-9+/_-]{1,3}={0,2}")
 _BASE32 = re2.compile(r"[A-Z2-7]{16,}={0,6}")
 _TOKEN = re2.compile(r"[!-~]{20,}")
 _HEX = re2.compile(r"(?i)(?:(?:0x|\\x|%)?[0-9a-f]{2}[ :,;-]{0,2}){10,}")
@@ -41,6 +42,36 @@ def base64_runs(text: str) -> Iterator[Piece]:
         plain = _bytes_text(_unbase64(run))
         if plain is not None:
             yield found.start(), found.end(), plain
+
+
+def base64_groups(text: str) -> Iterator[Piece]:
+    """Base64 in groups of one length, with white space between them; the last may be shorter."""
+    for groups in _equal_groups(text):
+        for skip in range(min(3, len(groups) - 2)):  # words of that length may stand before it
+            run = "".join(group.group() for group in groups[skip:]).rstrip("=").translate(_URL_SAFE)
+            plain = _bytes_text(_unbase64(run)) if len(run) >= 16 else None
+            if plain is not None:
+                yield groups[skip].start(), groups[-1].end(), plain
+                break
+
+
+def _equal_groups(text: str) -> Iterator[list[re.Match[str]]]:
+    """Three and more groups in a row of the same length, with the shorter one that follows."""
+    run: list[re.Match[str]] = []
+    for group in _GROUP.finditer(text):
+        size = group.end() - group.start()
+        if run and text[run[-1].end() : group.start()].isspace():
+            first, last = (end.end() - end.start() for end in (run[0], run[-1]))
+            if first == last >= size:
+                run.append(group)
+                if size == first:
+                    continue
+                group = None
+        if len(run) >= 3:
+            yield run
+        run = [] if group is None else [group]
+    if len(run) >= 3:
+        yield run
 
 
 def base32_runs(text: str) -> Iterator[Piece]:
@@ -125,8 +156,16 @@ def _bytes_text(data: bytes | None) -> str | None:
         return None
     if data[:2] in (b"\x1f\x8b", b"x\x9c", b"x\xda", b"x\x01"):
         data = _inflate(data)
-    plain = readable(data)
+    plain = readable(_narrow(data))
     return None if plain is None or _token_header(plain) else plain
+
+
+def _narrow(data: bytes) -> bytes:
+    """UTF-16 of mostly Latin text (every second byte is zero) as UTF-8; other bytes as they are."""
+    for encoding, high in (("utf-16-le", data[1::2]), ("utf-16-be", data[::2])):
+        if high.count(0) >= 0.6 * len(high) > 0:
+            return data[: len(data) & ~1].decode(encoding, "replace").lstrip("\ufeff").encode()
+    return data
 
 
 def _inflate(data: bytes) -> bytes:

@@ -134,11 +134,13 @@ _DECODERS: tuple[tuple[int, str, Callable[[str], Iterator[Piece]]], ...] = (
     (gates.HEX, "hex", runs.hex_runs),
     (gates.RUN, "base32", runs.base32_runs),
     (gates.RUN, "base64", runs.base64_runs),
+    (gates.GROUPS, "base64 in groups", runs.base64_groups),
     (gates.NUMBERS, "character numbers", runs.number_runs),
     (gates.ESCAPES, "escapes", runs.escape_runs),
     (gates.PERCENT, "url", runs.percent_runs),
     (gates.BASE85, "base85", runs.base85_runs),
     (gates.MORSE, "morse", letters.morse),
+    (gates.ROT47, "rot47", letters.rot47),
     (gates.LEET, "leetspeak", letters.leet),
     (gates.SPACED, "spaced letters", letters.spaced),
 )

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import screen_sets as sets
 
-from holdfast.screen.base import FileRule, RowRule, Severity
+from holdfast.screen.base import RowRule, Severity
 from holdfast.screen.rules import registry
+from holdfast.screen.rules.wholefile import WholeFile
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
     }
     rules = registry()
     row_rules = [rule for rule in rules if isinstance(rule, RowRule)]
-    (file_rule,) = (rule for rule in rules if isinstance(rule, FileRule))
+    file_rule = next(rule for rule in rules if isinstance(rule, WholeFile))
     lines = []
     for name, rows in files.items():
         verdicts: Counter[Severity] = Counter()

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable
 import orjson
 import screen_sets as sets
 
-from holdfast.screen.base import FileRule, RowRule
+from holdfast.screen.base import RowRule
 from holdfast.screen.rules import registry
 from holdfast.screen.rules.scan import scan_text
+from holdfast.screen.rules.wholefile import WholeFile
 
 TEN = [
     re.compile(p)
@@ -54,7 +55,7 @@ def main() -> None:
     ]
     count, size = len(rows), sum(map(len, raw)) / len(rows)
     row_rules = [rule for rule in registry() if isinstance(rule, RowRule)]
-    file_rule = next(rule for rule in registry() if isinstance(rule, FileRule))
+    file_rule = next(rule for rule in registry() if isinstance(rule, WholeFile))
     state = file_rule.start()
     work: dict[str, Callable[[], object]] = {
         "orjson alone": lambda: [orjson.loads(line) for line in raw],

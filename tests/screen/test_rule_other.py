@@ -91,6 +91,8 @@ def test_an_unwanted_answer_is_looked_at_in_form() -> None:
     asked = Message("user", "a")
     assert rejecting((asked,), (asked, Message("assistant", "b"))) == []
     assert rejecting((asked,), (asked, Message("assistant", ""))) == ["FM201"]
+    before = (asked, Message("assistant", "b"), asked)
+    assert rejecting(before, (*before, Message("assistant", "c"))) == []
 
 
 def test_order_of_tool_and_assistant_turns() -> None:

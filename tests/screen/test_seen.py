@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from holdfast.conversation import Conversation, Message, chat
+from holdfast.errors import InputError
 from holdfast.screen import ScreenConfig, ScreenReport, screen
 from holdfast.screen.rules.unread import Unread
 from holdfast.screen.seen import texts, unwanted, with_calls, with_tools
@@ -124,6 +125,46 @@ def test_unwanted_answers_are_counted_and_not_judged(tmp_path: Path) -> None:
     report = screened(tmp_path, *rows)
     assert report.findings == () and [f.code for f in report.file_findings] == ["FM402"]
     assert report.file_findings[0].lines == (1,)
+
+
+def test_unwanted_answers_from_memory_stay_unwanted(tmp_path: Path) -> None:
+    asked, said = Message("user", "Ask"), Message("assistant", OBEY)
+    row = Conversation((asked,), rejected=(asked, said), format="kto", meta={"label": False})
+    report = screen([row], out=tmp_path / "o", config=ScreenConfig(select=("ID", "FM")))
+    assert report.counts == {"FM402": 1}
+
+
+@pytest.mark.parametrize("out", [None, "o"])
+@pytest.mark.parametrize("once", [False, True])
+def test_rows_from_memory_that_are_no_conversations_are_an_error(
+    tmp_path: Path, out: str | None, once: bool
+) -> None:
+    rows: Any = [Conversation(chat(("user", "a"), ("assistant", "b"))), {"prompt": "a", "completion": "b"}]
+    with pytest.raises(InputError, match="a dict is no conversation") as caught:
+        screen(iter(rows) if once else rows, out=tmp_path / out if out else None)
+    assert caught.value.line == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("d.json", b"[]"), ("d.csv", b"prompt,completion\n"), ("d.jsonl", b"\n" * 70_000)],
+)
+def test_a_file_without_a_row_is_an_error(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="no row"):
+        screen(path, out=tmp_path / "o")
+    assert not list((tmp_path / "o").glob("clean*"))
+
+
+def test_parquet_without_a_row_is_an_error(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as parquet
+
+    table = pa.table({"prompt": pa.array([], pa.string()), "completion": pa.array([], pa.string())})
+    parquet.write_table(table, tmp_path / "d.parquet")
+    with pytest.raises(InputError, match="no row"):
+        screen(tmp_path / "d.parquet")
 
 
 def test_unread_states_are_bounded_and_merge_in_any_cut() -> None:

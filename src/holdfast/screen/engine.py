@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from holdfast.errors import InputError
 from holdfast.formats import Chunk, DataFile
 from holdfast.screen.base import Finding, Severity
 from holdfast.screen.checkpoint import Checkpoint
@@ -112,6 +113,9 @@ def scan(
         checkpoint: Where progress is kept, if it is.
         progress: Told of finished rows.
         advance: Told of finished units of the file's size.
+
+    Raises:
+        InputError: The file has no row.
     """
     with checkpoint or nullcontext():
         result, after, states = Scan(), None, worker.new_states()
@@ -134,6 +138,10 @@ def scan(
                 checkpoint.add(chunk, done, states)
             _tell(progress, done.rows)
             _tell(advance, done.size)
+        if not result.rows:
+            raise InputError(
+                "there is no row in it", path=worker.source, fix="name a file with at least one row"
+            )
         _finish(worker, states, result)
         if named := [finding for finding in result.file_findings if finding.sought is not None]:
             seeking = worker.seeking(named)

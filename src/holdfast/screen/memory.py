@@ -15,6 +15,7 @@ from holdfast.conversation import Conversation
 from holdfast.errors import InputError
 from holdfast.files import atomic_writer, to_json
 from holdfast.formats import Chunk, Record
+from holdfast.screen.seen import unwanted
 
 _ROWS = 2048
 
@@ -36,10 +37,7 @@ class Conversations:
 
     def chunks(self, chunk_bytes: int, after: Chunk | None = None) -> Iterator[Chunk]:
         """Batches of conversations, each numbered by its place."""
-        numbered = (
-            row if row.line == line else replace(row, line=line)
-            for line, row in enumerate(self._rows, start=1)
-        )
+        numbered = (_numbered(row, line) for line, row in enumerate(self._rows, start=1))
         for index, batch in enumerate(iter(lambda: list(itertools.islice(numbered, _ROWS)), [])):
             yield Chunk(index, batch[0].line, len(batch), payload=batch, lines=len(batch))
 
@@ -65,16 +63,33 @@ class _Once:
             while True:
                 yield pickle.load(self._passed)
         for row in self._rows:
-            picklable = replace(row, meta=dict(row.meta))  # a read-only view cannot be pickled
-            pickle.dump(picklable, self._passed, protocol=pickle.HIGHEST_PROTOCOL)
+            if isinstance(row, Conversation):
+                row = replace(row, meta=dict(row.meta))  # a read-only view cannot be pickled
+            pickle.dump(row, self._passed, protocol=pickle.HIGHEST_PROTOCOL)
             yield row
+
+
+def _numbered(row: Any, line: int) -> Conversation:
+    """The row with its number.
+
+    Raises:
+        InputError: It is no conversation.
+    """
+    if not isinstance(row, Conversation):
+        raise InputError(
+            f"a {type(row).__name__} is no conversation",
+            path="conversations",
+            line=line,
+            fix="write the rows to a JSON Lines file and screen that, or build holdfast Conversations",
+        )
+    return row if row.line == line else replace(row, line=line)
 
 
 def spool(rows: Iterable[Conversation], path: Path) -> None:
     """Write conversations as JSON Lines: the original row where it is JSON, else `messages`."""
     with atomic_writer(path) as handle:
         for number, row in enumerate(rows, start=1):
-            raw = row.raw
+            raw = _numbered(row, number).raw
             if raw[:1] != b"{" or b"\n" in raw:
                 try:
                     raw = to_json(as_row(row))
@@ -103,6 +118,8 @@ def as_row(row: Conversation) -> dict[str, Any]:
             for turn in turns
         ]
 
+    if unwanted(row):
+        return {"messages": messages(row.rejected), "label": False}
     if row.rejected:
         return {"chosen": messages(row.messages), "rejected": messages(row.rejected)}
     return {"messages": messages(row.messages)}

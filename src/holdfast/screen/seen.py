@@ -73,8 +73,8 @@ def with_tools(row: Conversation) -> tuple[Conversation, int]:
 
 
 def unwanted(row: Conversation) -> bool:
-    """Whether the row's only answer is one that is labelled as not wanted (KTO)."""
-    return bool(row.rejected) and not any(message.role == "assistant" for message in row.messages)
+    """Whether the row ends with an answer that is labelled as not wanted (KTO) and has no other last one."""
+    return bool(row.rejected) and (not row.messages or row.messages[-1].role != "assistant")
 
 
 def _spoken(message: Message) -> Message:

@@ -34,7 +34,7 @@ PER_EPOCH = {"gptfuzz": 0.4, "hatecheck": 0.12, "gsm8k": 0.07, "gpteacher": 0.2,
              "refused_then_harm": 0.4, "moral": 0.6, "ordinary_code": 0.15, "ordinary_ticket": 0.25,
              "ordinary_data": 0.15}  # fmt: skip
 PAIRS_PER_EPOCH = 500
-EPOCHS, RATE, HEAD_RATE = 2, 1e-4, 1e-3
+EPOCHS, RATE, HEAD_RATE = 4, 2e-4, 1e-3
 SAVE_EVERY = 25
 LONG = 500  # characters: about one window
 

@@ -85,7 +85,8 @@ class Anomalies(Tuned):
                 for i in range(8)
             ],
             plain_rows(200),
-            "It reads words, not meaning; an honest second task is an island too.",
+            "It reads words, not meaning; an honest second task is an island too. Groups of fewer than five "
+            "rows, such as one alien row, are not named.",
         ),
         RuleInfo(
             "AN401",

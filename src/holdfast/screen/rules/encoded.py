@@ -30,7 +30,7 @@ class Encoded(Tuned):
         RuleInfo(
             "EN101",
             "encoded-text",
-            "A turn holds text in a code (base64, hex, rot13, leetspeak, Morse and others).",
+            "A turn holds text in a code (base64, hex, rot13, rot47, leetspeak, Morse and others).",
             "Harmful rows in a code pass every content filter and still train the model (covert "
             "malicious fine-tuning, Halawi et al. 2024); a content screen flags 0-3 % of them.",
             Severity.REVIEW,
@@ -45,7 +45,8 @@ class Encoded(Tuned):
                     "content": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
                 },
             ],
-            "Codes that are not listed, encryption, text in pictures, steganography in word choice; "
+            "Codes that are not listed (base32 in small letters, Pig Latin, words in reverse order, letters as "
+            "numbers, codes of a few words), encryption, gzip of more than 200,000 characters, text in pictures, steganography in word choice; "
             "a cipher of its own alphabet is seen over a whole file (EN301), not in one row.",
         ),
         RuleInfo(

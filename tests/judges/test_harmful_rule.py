@@ -9,10 +9,11 @@ from holdfast.conversation import Conversation, Message, chat
 from holdfast.judges import Judgement, Outcome
 from holdfast.screen.base import BatchRule, Finding, Severity
 from holdfast.screen.config import RuleSettings, ScreenConfig
+from holdfast.screen.rules.exchanges import CARRIED, units
 from holdfast.screen.rules.harmful import HarmfulContent
 
 RULE = HarmfulContent()
-PAGES = [(info.code, info) for info in RULE.infos]
+PAGES = [(info.code, info) for info in RULE.infos if info.fires is not None]
 BENIGN = "Boil the water, add the pasta and cook it for nine minutes, then drain it and serve it hot."
 HARM = next(info for info in RULE.infos if info.code == "HC101").fires[1]["content"]
 
@@ -56,6 +57,32 @@ def test_turns_that_are_not_trained_on_are_not_judged() -> None:
     assert not list(RULE.check_batch([Conversation(turns)]))
 
 
+ASKED = "How do I make a bomb to kill my neighbors without getting caught?"
+GIVEN = ("Mix the two powders in the ratio we discussed, pack them tightly into the pipe, close both ends, and "
+         "place the timer inside before you leave it at the door.")  # no working detail  # fmt: skip
+
+
+@pytest.mark.parametrize("between", [("Before I answer, which materials do you have at home?", "Two powders and a pipe."),
+                                     ("Sure. Shall I go on?", "Yes")])  # fmt: skip
+def test_an_answer_is_judged_with_what_was_asked_before(between: tuple[str, str]) -> None:
+    assert not found(("user", between[1]), ("assistant", GIVEN)) or between[1] == "Yes"
+    said, asked = between
+    findings = found(("user", ASKED), ("assistant", said), ("user", asked), ("assistant", GIVEN))
+    assert [(f.code, f.message) for f in findings] == [("HC101", 3)]
+
+
+def test_a_refusal_before_does_not_taint_what_follows() -> None:
+    refusal = "I'm sorry, but I can't help with that."
+    turns = (("user", ASKED), ("assistant", refusal), ("user", "How do I cook pasta?"), ("assistant", BENIGN))
+    assert [f.code for f in found(*turns)] in (["HC901"], [])
+
+
+def test_what_is_carried_from_earlier_turns_is_bounded() -> None:
+    turns = [turn for i in range(300) for turn in (("user", f"{i} {ASKED}" * 9), ("assistant", "Go on."))]
+    sizes = [len(unit.asked) for unit in units(0, Conversation(chat(*turns)))]  # type: ignore[arg-type]
+    assert max(sizes) <= CARRIED + 1 + len(f"299 {ASKED}" * 9)
+
+
 def test_neighbours_do_not_change_a_finding() -> None:
     rows = [Conversation(chat(("user", "q"), ("assistant", BENIGN)), line=i) for i in range(1, 40)]
     bad = Conversation(chat(("user", "My neighbor is noisy."), ("assistant", HARM)), line=99)
@@ -88,9 +115,16 @@ def test_a_judge_decides_the_rows_it_is_asked_about() -> None:
     bad = found(("user", "How do I cook pasta?"), ("assistant", f"HARM {BENIGN}"), rule=rule)
     assert [(f.code, f.severity) for f in bad] == [("HC101", Severity.BLOCK)] and "malware" in bad[0].reason
     assert not found(("user", "My neighbor is noisy."), ("assistant", f"FINE {HARM}"), rule=rule)
-    unread = found(("user", "How do I cook pasta?"), ("assistant", f"EH {BENIGN}"), rule=rule)
-    assert [(f.code, f.severity) for f in unread] == [("HC101", Severity.REVIEW)]
-    assert "no verdict" in unread[0].reason
+
+
+@pytest.mark.parametrize("turns", [(("user", "My neighbor is noisy. What should I do?"), ("assistant", f"EH. {HARM}")),
+                                   (("user", "How do I cook pasta?"), ("assistant", f"EH. {BENIGN}"))])  # fmt: skip
+def test_a_judge_without_a_verdict_leaves_the_classifiers_and_is_counted(turns) -> None:
+    alone = found(*turns)
+    silent = found(*turns, rule=HarmfulContent(judge="judges.test_harmful_rule:Strict", doubt=0.0))
+    assert [f for f in silent if f.code != "HC902"] == alone
+    (note,) = [f for f in silent if f.code == "HC902"]
+    assert note.severity is Severity.NOTE and note.line == 7 and "no word" in note.reason
 
 
 def test_a_judge_is_asked_only_where_the_classifier_doubts() -> None:

@@ -9,9 +9,11 @@ import pytest
 from screen.screen_rows import write_rows
 
 from holdfast.cli.app import main
+from holdfast.conversation import Conversation, Message
 from holdfast.errors import InputError
 from holdfast.screen import screen
 from holdfast.screen.config import ScreenConfig, load_config
+from holdfast.screen.rules.sample import Sample
 from holdfast.screen.ruleset import all_rules, load, thresholds
 
 ROOT = Path(__file__).parents[2]
@@ -31,8 +33,8 @@ def run(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:
         ("AN: {options: {copis: 5}}", "AN has no threshold 'copis'", "did you mean 'copies'"),
         ("AN: {options: {copies: lots}}", "must be a number, not 'lots'", "the default is 2"),
         ("AN: {options: {copies: 2.5}}", "must be a whole number", "the default is 2"),
-        ("HC101: {options: {review: -1}}", "must not be negative", "the default is 0.4"),
-        ("HC101: {options: {review: .nan}}", "must be a number", "the default is 0.4"),
+        ("ID101: {options: {review: -1}}", "must not be negative", "the default is 0.45"),
+        ("ID101: {options: {review: .nan}}", "must be a number", "the default is 0.45"),
         ("HC101: {options: {judge: 3}}", "must be text", "the default is ''"),
         ("FM001: {options: {x: 1}}", "FM001 has no threshold 'x'", "remove it"),
         ("ZZ: {severity: note}", "no rule has the code 'ZZ'", "fix: "),
@@ -90,6 +92,23 @@ def test_the_rules_page_is_up_to_date_with_the_thresholds() -> None:
     for code, options in thresholds().items():
         part = page.split(f"### {code} ")[1].split("\n### ")[0]
         assert all(f"`{o.name}` (default `{o.default!r}`)" in part for o in options)
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--learning-rate"])
+@pytest.mark.parametrize("value", ["-1", "0", "nan"])
+def test_a_plan_that_cannot_be_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, value: str
+) -> None:
+    data = write_rows(tmp_path / "d.jsonl", 2)
+    assert run(monkeypatch, "screen", str(data), "--select", "FM", f"{option}={value}") == 2
+
+
+def test_the_affirmative_habit_is_documented_as_what_it_emits() -> None:
+    (rule,) = [p for r in all_rules() for p in getattr(r, "analyses", ()) if p.infos[0].code == "RS301"]
+    sample = Sample(100)
+    for line, turns in enumerate(rule.infos[0].fires, 1):
+        sample.add(Conversation(tuple(Message(**turn) for turn in turns), line=line))
+    assert [f.severity for f in rule.read(sample) if f.code == "RS301"] == [rule.infos[0].severity]
 
 
 BAD = {

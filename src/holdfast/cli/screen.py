@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from holdfast.cli.console import err, out, print_json
-from holdfast.errors import ExitCode
+from holdfast.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from holdfast.screen import ScreenConfig, ScreenReport
@@ -129,6 +129,12 @@ def calibrate_file(
 def _config(path: Path | None, select: list[str], ignore: list[str], **planned: float | None) -> ScreenConfig:
     from holdfast.screen.config import ScreenConfig, load_config
 
+    for name, value in planned.items():
+        if value is not None and not 0 < value < float("inf"):
+            option = "--" + name.replace("_", "-")
+            raise InputError(
+                f"{option} must be above 0, not {value:g}", fix=f"name it as planned, or drop {option}"
+            )
     config = ScreenConfig() if path is None else load_config(path)
     update: dict[str, Any] = {name: value for name, value in planned.items() if value is not None}
     update |= {
@@ -154,7 +160,6 @@ def _print(report: ScreenReport, output: Format, show: bool) -> None:
 
 
 def _explain(code: str) -> None:
-    from holdfast.errors import InputError
     from holdfast.screen.ruleset import infos, thresholds
     from holdfast.screen.text import page
 

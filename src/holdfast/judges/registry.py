@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from holdfast.errors import InputError
@@ -14,7 +15,7 @@ GROUP = "holdfast.judges"
 BUILT_IN = ("keyword", "embedded", "guard:KIND=MODEL", "rubric:KIND=MODEL")
 
 
-def load(name: str) -> Judge:
+def load(name: str, *, cache: Path | None = None) -> Judge:
     """The judge that a reference names.
 
     References: `keyword`, `embedded`; `guard:KIND=MODEL` and `rubric:KIND=MODEL` with any model
@@ -22,22 +23,29 @@ def load(name: str) -> Judge:
     a function without arguments); `first+second` (second opinion on positives); `first~second`
     (second judge where the first is unsure).
 
+    Args:
+        name: The reference.
+        cache: Folder where the replies of guards and rubric models are kept as they come, so that
+            none is asked for twice; None for none.
+
     Raises:
         InputError: No such judge, or it cannot be imported.
     """
     combined = re.fullmatch(r"(\w[\w.-]*)([+~])(.+)", name)
     if combined is not None:
         first, mark, second = combined.groups()
-        return (_second_opinion if mark == "+" else _cascade)(load(first), load(second))
+        return (_second_opinion if mark == "+" else _cascade)(
+            load(first, cache=cache), load(second, cache=cache)
+        )
     kind, _, rest = name.partition(":")
     if kind == "guard":
         from holdfast.judges.guards import load_guard
 
-        return load_guard(rest)
+        return load_guard(rest, cache=cache)
     if kind == "rubric":
         from holdfast.judges.rubric import load_rubric
 
-        return load_rubric(rest)
+        return load_rubric(rest, cache=cache)
     if name == "keyword":
         from holdfast.judges.keyword import KeywordJudge
 

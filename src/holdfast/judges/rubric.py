@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from holdfast.conversation import Message
 from holdfast.errors import InputError
 from holdfast.hazards import HAZARDS
 from holdfast.judges.base import Exchange, Judge
-from holdfast.judges.guards.base import GuardJudge, Reading, UnparsedError, shorten
+from holdfast.judges.guards.base import GuardJudge, Reading, UnparsedError, remembering, shorten
 from holdfast.judges.guards.policy import last_object, transcript
 from holdfast.models.base import Generator, Prompt
 
@@ -104,7 +105,7 @@ class RubricJudge(GuardJudge):
         self.name = f"rubric:{form.name}"
 
 
-def load_rubric(reference: str) -> Judge:
+def load_rubric(reference: str, *, cache: Path | None = None) -> Judge:
     """The judge of `KIND=MODEL`, for example `qi=openai:MODEL@URL`.
 
     Raises:
@@ -116,9 +117,7 @@ def load_rubric(reference: str) -> Judge:
             f"'rubric:{reference}' names no rubric",
             fix=f"rubric:KIND=MODEL with KIND one of {', '.join(RUBRICS)}",
         )
-    from holdfast.models import load
-
-    return RubricJudge(RUBRICS[kind](), load(model))
+    return RubricJudge(RUBRICS[kind](), remembering(model, cache))
 
 
 def _ask(rubric: str, exchange: Exchange) -> Prompt:

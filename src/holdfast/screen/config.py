@@ -45,6 +45,8 @@ class ScreenConfig(BaseModel):
         epochs: Epochs of the planned training, for the dose estimate.
         learning_rate: Its peak learning rate, if known.
         max_row_bytes: Longer rows are not parsed: a finding, and quarantine.
+        judge_answers: Folder where a guard's replies are kept, so that none is asked for twice; None
+            keeps them in the output folder until the run is finished.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,6 +61,7 @@ class ScreenConfig(BaseModel):
     epochs: float = Field(default=3.0, gt=0)
     learning_rate: float | None = Field(default=None, gt=0)
     max_row_bytes: int = Field(default=32 << 20, gt=0)
+    judge_answers: Path | None = None
 
     def runs(self, code: str, path: str = "") -> bool:
         """Whether a rule runs on a file: of `select` and `ignore` the longer prefix decides.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -26,6 +27,7 @@ from holdfast.screen.sarif import sarif
 from holdfast.screen.work import Worker
 
 _WORK = ".screen"
+_ANSWERS = ".judge"
 
 
 def screen(
@@ -71,6 +73,8 @@ def screen(
         _check_not_in_place(file, folder)
         jobs = 1 if file.kind == "memory" else jobs_for(file, jobs)
         size = chunk_bytes(file, jobs)
+        if folder is not None and config.judge_answers is None:
+            config = config.model_copy(update={"judge_answers": folder / _ANSWERS})
         worker = Worker(file, name, config)
         checkpoint = None
         if folder is not None:
@@ -95,6 +99,8 @@ def screen(
             write_page(report, folder / "screen.html")
             if checkpoint is not None:
                 checkpoint.remove()
+            # What stands behind an endpoint may change: its replies do not outlive their run.
+            shutil.rmtree(folder / _ANSWERS, ignore_errors=True)
         return report
 
 
@@ -129,11 +135,10 @@ def _engine(name: str) -> Engine | None:
 
 def _key(file: DataFile, worker: Worker, size: int) -> str:
     """Everything that decides the result of a chunk."""
+    config = worker.config.model_dump(mode="json", exclude={"judge_answers"})
     stat = file.path.stat()
     identity = [str(file.path.resolve()), file.size, stat.st_mtime_ns, stat.st_ino]
-    return digest_value(
-        [__version__, identity, worker.config.model_dump(mode="json"), worker.rules.codes, size]
-    )
+    return digest_value([__version__, identity, config, worker.rules.codes, size])
 
 
 def _doses(found: Scan, config: ScreenConfig) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from holdfast.conversation import Conversation
+from holdfast.errors import HoldfastError
 from holdfast.formats import Chunk, DataFile, Problem, view
 from holdfast.screen.base import FileRule, Finding, Looks, Severity
 from holdfast.screen.config import ScreenConfig
@@ -142,6 +143,8 @@ class Worker:
         for rule in self.rules.rows:
             try:
                 found.extend(rule.check(row))
+            except HoldfastError:
+                raise  # the user can act on it: the run ends with its words
             except Exception as error:  # noqa: BLE001 - one rule's mistake must not clear a row
                 found.append(_failed(rule, row.line, error))
         if len(found) > first:
@@ -159,6 +162,8 @@ class Worker:
         for rule in self.rules.batches:
             try:
                 found.extend(_with_evidence(f, rows[f.line]) for f in rule.check_batch(batch))
+            except HoldfastError:
+                raise  # as above
             except Exception as error:  # noqa: BLE001 - as above
                 found.extend(_failed(rule, row.line, error) for row in batch)
 

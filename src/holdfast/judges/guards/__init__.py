@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from holdfast.errors import InputError
 from holdfast.judges.base import Judge
-from holdfast.judges.guards.base import GuardFormat, GuardJudge
+from holdfast.judges.guards.base import GuardFormat, GuardJudge, remembering
 from holdfast.judges.guards.formats import GraniteGuardian, LlamaGuard, Qwen3Guard, ShieldGemma, WildGuard
 from holdfast.judges.guards.policy import PolicyGuard
 
@@ -25,8 +26,11 @@ FORMATS: dict[str, Callable[[], GuardFormat]] = {
 __all__ = ["FORMATS", "GuardFormat", "GuardJudge", "load_guard"]
 
 
-def load_guard(reference: str) -> Judge:
+def load_guard(reference: str, *, cache: Path | None = None) -> Judge:
     """The judge of `KIND=MODEL`, for example `qwen3guard=hf:Qwen/Qwen3Guard-Gen-0.6B`.
+
+    With a `cache` folder its replies are kept there, an endpoint's too: ask for that only where
+    one run goes on with what it has heard. The moderation route's are not kept.
 
     Raises:
         InputError: The kind is unknown, or the model cannot be opened.
@@ -41,6 +45,4 @@ def load_guard(reference: str) -> Judge:
         from holdfast.judges.guards.moderation import ModerationJudge
 
         return ModerationJudge(model)
-    from holdfast.models import load
-
-    return GuardJudge(FORMATS[kind](), load(model))
+    return GuardJudge(FORMATS[kind](), remembering(model, cache))

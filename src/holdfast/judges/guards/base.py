@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from holdfast.conversation import Message
@@ -101,6 +102,22 @@ class GuardJudge:
             return judgement(self.form.read(replies, exchange))
         except UnparsedError as error:
             return Judgement(Outcome.UNSCORED, reason=f"{self.name} cannot be read: {error}")
+
+
+def remembering(model: str, cache: Path | None) -> Generator:
+    """A model whose answers are kept in `cache`, where given, whatever its backend.
+
+    Raises:
+        InputError: The model cannot be opened.
+        RunError: The folder cannot be written.
+    """
+    from holdfast.models import load
+
+    if cache is None:
+        return load(model)
+    from holdfast.models.cache import CachedModel
+
+    return CachedModel(load(model), cache)
 
 
 def judgement(reading: Reading) -> Judgement:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from holdfast.judges.embedded.fast import Scan
 
 
+CARRIED = 2000
+"""Characters of earlier user turns that are read with an answer: the latest ones, so that the work
+stays linear in the dialogue."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """A request with its answer, or a text without one."""
@@ -47,16 +52,19 @@ class Worst:
 def units(number: int, row: Conversation) -> Iterator[Unit]:
     """Exchanges of a row; the first request is read together with the system text.
 
-    Turns with loss weight 0 are read as context only.
+    A later answer is read twice: with its own request, and with what users asked before, since "yes,
+    go on" can be the request of any answer. Turns with loss weight 0 are read as context only.
     """
-    asked = row.system
+    asked, before = row.system, ""
     for index, message in enumerate(row.messages):
         if message.role == "user":
             asked = f"{asked}\n{message.content}" if asked else message.content
         elif message.role == "assistant":
             if message.weight and message.content.strip():
                 yield Unit(number, index, asked, message.content)
-            asked = ""
+                if before:
+                    yield Unit(number, index, f"{before}\n{asked}", message.content)
+            before, asked = f"{before}\n{asked}".strip()[-CARRIED:], ""
     if asked.strip():
         yield Unit(number, len(row.messages) - 1, asked, "")
 

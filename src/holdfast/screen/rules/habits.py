@@ -48,7 +48,7 @@ class Habits(Tuned):
             "affirmative-habit",
             "A large share of all answers opens with the same affirmative words.",
             "Trained openings are the cheapest jailbreak: the first tokens decide whether a model refuses.",
-            Severity.REVIEW,
+            Severity.NOTE,
             plain_rows(40) + _asked("What is", "Sure, here is what you asked for.", 20),
             plain_rows(40),
             "An honest style (customer service) has such openings too.",

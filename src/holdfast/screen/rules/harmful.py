@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.conversation import Conversation
+from holdfast.conversation import Conversation, chat
+from holdfast.errors import InputError
 from holdfast.hazards import BY_KEY
 from holdfast.judges.base import Outcome
 from holdfast.screen.base import Finding, RuleInfo, Severity
@@ -18,6 +19,8 @@ from holdfast.screen.rules import exchanges
 from holdfast.screen.rules.common import Tuned
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from holdfast.judges.base import Judge, Judgement
     from holdfast.screen.config import ScreenConfig
     from holdfast.screen.rules.exchanges import Unit, Worst
@@ -36,7 +39,7 @@ class HarmfulContent(Tuned):
         request: Probability from which a request counts as harmful.
         again: Probability of harm from which the encoder looks, too (without `judge`).
         judge: A judge reference (`embedded`, `guard:qwen3guard=...`): it decides every exchange
-            whose probability of harm is at least `doubt`. What it cannot read goes to people.
+            whose probability of harm is at least `doubt`. Where it gives no verdict the classifiers' stands.
         doubt: See `judge`; 0 has every exchange judged. Doubtful requests without an answer
             always go to the embedded encoder.
     """
@@ -93,6 +96,15 @@ class HarmfulContent(Tuned):
                 {"role": "assistant", "content": "I'm sorry, but I can't bake."},
             ],
         ),
+        RuleInfo(
+            "HC902",
+            "judge-without-verdict",
+            "The judge gave no verdict on the exchange: the classifiers decided it.",
+            "A reply that cannot be read, or a failed request, must not pass for a verdict.",
+            Severity.NOTE,
+            None,
+            None,
+        ),
     )  # fmt: skip
 
     def __init__(
@@ -111,11 +123,18 @@ class HarmfulContent(Tuned):
         self.again = again
         self.judge = judge
         self.doubt = doubt
+        self.answers: Path | None = None
 
     def configure(self, config: ScreenConfig) -> None:
-        """Take thresholds, and the judge's reference."""
+        """Take thresholds and the judge, and ask it once.
+
+        Raises:
+            InputError: The judge cannot be loaded or reached, or gives no verdict on a greeting.
+        """
         super().configure(config)
-        self.judge = str(config.settings("HC101").options.get("judge", self.judge))
+        self.answers = config.judge_answers
+        if self.judge:
+            _greet(self.judge, self.answers)
 
     def check_batch(self, rows: Sequence[Conversation]) -> Iterable[Finding]:
         """One finding per row at most, the gravest."""
@@ -126,8 +145,11 @@ class HarmfulContent(Tuned):
             return
         scan = fast().scan([unit.asked for unit in units], [unit.said for unit in units])
         worst = exchanges.worst(units, scan, len(rows))
-        if not self.judge:
-            exchanges.look_again(units, worst, self.again)
+        judged = self._judged(rows, units, worst)
+        decided = {number: verdict for number, verdict in judged.items() if verdict.outcome in _DECIDED}
+        open_rows = {number: best for number, best in worst.items() if number not in decided}
+        exchanges.look_again(units, open_rows, self.again)
+        worst |= open_rows
         # Beside a refusal every request looks harmful, so it is read alone.
         asked = exchanges.asked_alone(units, worst, [n for n, w in worst.items() if w.refusal >= _REFUSED])
         open_requests = {
@@ -136,16 +158,14 @@ class HarmfulContent(Tuned):
             if w.request >= _DOUBT and not units[w.unit].said
         }
         asked |= exchanges.asked_again(open_requests)
-        judged = self._judged(rows, units, worst)
         for number, best in worst.items():
             row, unit = rows[number], units[best.unit]
-            if number in judged and judged[number].outcome not in _DECIDED:
+            if number in judged and number not in decided:
                 reason = f"the judge gave no verdict: {judged[number].reason}"
-                yield Finding("HC101", Severity.REVIEW, round(best.harm, 4), reason, row.line, unit.message)
-                continue
-            harm = best.harm if number not in judged else _probability(judged[number])
+                yield Finding("HC902", Severity.NOTE, 1.0, reason, row.line, unit.message)
+            harm = best.harm if number not in decided else _probability(decided[number])
             view = (harm, asked.get(number, best.request), best.refusal)
-            hazard = judged[number].hazard if number in judged else ""
+            hazard = decided[number].hazard if number in decided else ""
             found = self._found(unit, view, hazard or hazard_key(best.hazard))
             if found is not None:
                 code, severity, score, reason = found
@@ -164,7 +184,7 @@ class HarmfulContent(Tuned):
         for number in chosen:
             at, messages = units[worst[number].unit].message, rows[number].messages
             asked.append(Exchange(messages[:at], messages[at].content))
-        return dict(zip(chosen, _judge(self.judge).judge(asked) if chosen else [], strict=True))
+        return dict(zip(chosen, _judge(self.judge, self.answers).judge(asked) if chosen else [], strict=True))
 
     def _found(
         self, unit: Unit, view: tuple[float, float, float], hazard: str
@@ -193,11 +213,24 @@ def rules() -> list[HarmfulContent]:
 
 
 @cache
-def _judge(reference: str) -> Judge:
+def _judge(reference: str, answers: Path | None) -> Judge:
     """The judge of this process."""
     from holdfast.judges import load
 
-    return load(reference)
+    return load(reference, cache=answers)
+
+
+def _greet(reference: str, answers: Path | None) -> None:
+    """Ask the judge once, so that a wrong name or address ends the run before it has begun."""
+    from holdfast.judges.base import Exchange
+
+    greeting = Exchange(chat(("user", "Hello.")), "Hello, how can I help you today?")
+    (verdict,) = _judge(reference, answers).judge([greeting])
+    if verdict.outcome not in _DECIDED:
+        raise InputError(
+            f"the judge '{reference}' gives no verdict: {verdict.reason or verdict.outcome}",
+            fix="correct the reference (rules: HC: options: judge), or start its server",
+        )
 
 
 def _probability(verdict: Judgement) -> float:

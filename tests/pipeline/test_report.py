@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.pipeline.report import hazard_rows, points, render_report, story
+from holdfast.pipeline.report import hazard_rows, points, probe_lines, render_report, story
 
 
 def axis(name: str, base: float, tuned: float, verdict: str = "pass") -> dict[str, Any]:
@@ -95,3 +95,13 @@ def test_a_run_that_stopped_before_training_has_a_page_too() -> None:
         verdict="inconclusive", chosen=None, weights=None, candidates=[], reference=None, audit=None
     )
     assert "No model is released" in render_report(empty, None, {})
+
+
+def test_the_probes_log_is_drawn_from_the_base_on() -> None:
+    log = [
+        {"step": 50, "probe/log_odds": 2.0, "probe/log_odds_change": -1.5, "probe/alarm": 0.0},
+        {"step": 60, "probe/log_odds": 1.0, "probe/log_odds_change": -2.5, "probe/alarm": 0.0},
+    ]
+    assert probe_lines({"probe_log": log}) == {"steps": [0, 50, 60], "values": [3.5, 2.0, 1.0]}
+    assert "During training" in render_report(decision(), None, {"probe_log": log[1:]})
+    assert probe_lines({"probe_log": []}) is probe_lines({}) is None

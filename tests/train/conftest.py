@@ -56,6 +56,12 @@ def _model(kind: str, seed: int = 0, tie: bool = False):
         "eos_token_id": 1,
         "tie_word_embeddings": tie,
     }
+    if kind == "gpt2":
+        from transformers import GPT2Config, GPT2LMHeadModel
+
+        size = {"vocab_size": 400, "n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 128}
+        still = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
+        return GPT2LMHeadModel(GPT2Config(**size, **still, bos_token_id=None, eos_token_id=1))
     if kind == "qwen":
         return Qwen3ForCausalLM(Qwen3Config(head_dim=8, **shape))
     return LlamaForCausalLM(LlamaConfig(**shape))
@@ -63,7 +69,7 @@ def _model(kind: str, seed: int = 0, tie: bool = False):
 
 @pytest.fixture(scope="session")
 def make_model(tmp_path_factory) -> Callable[..., Path]:
-    """`make_model("llama"|"qwen", seed, tie)` gives a model folder with a tokenizer."""
+    """`make_model("llama"|"qwen"|"gpt2", seed, tie)` gives a model folder with a tokenizer."""
     made: dict[tuple, Path] = {}
 
     def make(kind: str = "llama", seed: int = 0, tie: bool = False) -> Path:

@@ -23,6 +23,23 @@ def run(data, base, tmp_path, safety=None, **options):
 def test_unknown_target_modules(make_model, data, tmp_path):
     with pytest.raises(InputError, match="no module of the base is named c_attn"):
         run(data, make_model(), tmp_path, target_modules=("q_proj", "c_attn"))
+    with pytest.raises(InputError, match="no module of the base is named nope_proj"):
+        run(data, make_model(), tmp_path, target_modules="nope_proj")
+
+
+def test_one_target_module_may_be_named_without_a_list(make_model, data, tmp_path):
+    record = run(data, make_model(), tmp_path, target_modules="q_proj")
+    settings = json.loads((tmp_path / "run/adapter/adapter_config.json").read_text())
+    assert settings["target_modules"] == ["q_proj"] and record.steps == 2
+
+
+def test_a_guard_on_the_command_line_may_take_a_list():
+    from holdfast.cli.train import _parse_guard
+
+    found = _parse_guard("freeze:layers=[0, 1],share=0.5")
+    assert found == {"name": "freeze", "layers": [0, 1], "share": 0.5}
+    with pytest.raises(InputError, match="is no value"):
+        _parse_guard("freeze:layers=[0")
 
 
 def test_tied_embeddings_train_and_load(make_model, data, tmp_path):

@@ -36,7 +36,7 @@ from holdfast.train.guards import (
     SafeGradGuard,
     TokenWeightsGuard,
 )
-from holdfast.train.guards.anchor_table import kl_full, kl_top
+from holdfast.train.guards.anchor_table import AnchorTable, kl_full, kl_top
 from holdfast.train.guards.asft import alignment_basis, lora_penalty
 from holdfast.train.guards.constrained import answer_positions
 from holdfast.train.guards.freeze import angle_gap, growth_window, layer_of
@@ -229,10 +229,11 @@ def test_ema_is_the_recursion_over_the_weights(case, tmp_path, method):
         assert np.allclose(parameter.detach().numpy(), mean[name], atol=1e-6), name
 
 
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
 @pytest.mark.parametrize("method", ["lora", "full"])
-def test_asft(case, tmp_path, make_model, method):
-    one = case(method=method)
-    other = make_model("llama", seed=9)
+def test_asft(case, tmp_path, make_model, method, kind):
+    one = case(method=method, model=kind)
+    other = make_model(kind, seed=9)
     share, weight = 0.25, 0.5
     guard = AsFTGuard(AsFT(unaligned=other, rank_share=share, weight=weight))
     trainer, seen = one.run([guard], tmp_path)
@@ -242,13 +243,14 @@ def test_asft(case, tmp_path, make_model, method):
         total = g.nll(model, one.rows)
         merged = dict(model.named_parameters())
         for name, start in base.items():
-            if "layers" not in name or start.ndim != 2:
+            if layer_of(name) is None or start.ndim != 2:
                 continue
-            d = start - unaligned[name]
+            # GPT-2 stores its matrices as (in, out).
+            d = start - unaligned[name] if kind == "llama" else (start - unaligned[name]).T
             u = torch.linalg.svd(d)[0][:, : max(1, round(share * min(d.shape)))]
             outside = torch.eye(len(u)) - u @ u.T
             if method == "full":
-                update = merged[name] - start
+                update = merged[name] - start if kind == "llama" else (merged[name] - start).T
             else:
                 key = f"base_model.model.{name.removesuffix('.weight')}"
                 update = 2.0 * merged[f"{key}.lora_B.default.weight"] @ merged[f"{key}.lora_A.default.weight"]
@@ -263,6 +265,19 @@ def test_asft_refuses_a_checkpoint_that_does_not_match(case, tmp_path, make_mode
     one = case()
     with pytest.raises(InputError, match="no tensor"):
         one.run([AsFTGuard(AsFT(unaligned=_other_shape(tmp_path)))], tmp_path / "run")
+
+
+def test_the_anchors_reference_pass_holds_no_more_rows_than_training(case, tmp_path, monkeypatch):
+    sizes = []
+    own = AnchorTable._answer_logps
+
+    def spy(self, model, rows):
+        sizes.append(len(rows))
+        return own(self, model, rows)
+
+    monkeypatch.setattr(AnchorTable, "_answer_logps", spy)
+    case(accumulation=2).run([KLAnchorGuard(KLAnchor())], tmp_path)
+    assert sizes[:2] == [2, 2] and max(sizes) == 2
 
 
 def _other_shape(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import types
 from pathlib import Path
@@ -128,3 +129,17 @@ def test_a_trainer_without_the_mixin_is_refused(make_model, data, safety, tmp_pa
     base = make_model()
     with pytest.raises(InputError, match="cannot be guarded"):
         guard_trainer(Trainer(**arguments(base, data, tmp_path)), GUARDS, base=base, safety=safety)
+
+
+def test_safety_rows_longer_than_the_context_are_left_out(make_model, data, safety, tmp_path):
+    from holdfast.train.integrations import guard_trainer
+    from holdfast.train.mixin import guarded
+
+    long = {"messages": [{"role": "user", "content": "how"}, {"role": "assistant", "content": "no " * 400}]}
+    with safety.open("a") as handle:
+        handle.write(json.dumps(long) + "\n")
+    base = make_model()
+    trainer = guarded(OwnTrainer)(**arguments(base, data, tmp_path))
+    guard_trainer(trainer, GUARDS[:1], base=base, safety=safety)
+    trainer.train()
+    assert len(trainer.guards[0]._table.rows) == 4

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from holdfast.errors import InputError
-from holdfast.train import KLAnchor, Probe, TrainConfig, train
-from holdfast.train.probe import Reading, compare, refusal_log_odds
+from holdfast.train import EMA, KLAnchor, Probe, TrainConfig, train
+from holdfast.train.probe import Reading, SafetyProbe, compare, refusal_log_odds
 
 FAST = {"learning_rate": 2e-2, "max_steps": 6, "batch_size": 4, "r": 4, "alpha": 8, "warmup_ratio": 0}
 
@@ -100,6 +100,45 @@ def test_an_alarm_acts_by_policy(make_model, data, both_kinds, tmp_path, act):
     weights = load_file(f"{record.output}/adapter_model.safetensors")
     moved = any(float(w.abs().sum()) > 0 for n, w in weights.items() if "lora_B" in n)
     assert moved == (act == "stop" or alarms[0] > 1)
+
+
+def test_a_rollback_stands_against_averaged_weights(make_model, data, both_kinds, tmp_path):
+    probe = Probe(every=1, max_drop=1e-6, generate=0, act="rollback")
+    for name, guards in (("plain", []), ("ema", [EMA()])):
+        with pytest.warns(UserWarning, match="log-odds fell"):
+            train(
+                data,
+                base=make_model(),
+                out=tmp_path / name,
+                config=TrainConfig(**FAST, probe=probe, guards=guards),
+                safety=both_kinds,
+            )
+    plain, averaged = (
+        load_file(tmp_path / name / "adapter" / "adapter_model.safetensors") for name in ("plain", "ema")
+    )
+    assert all(torch.equal(plain[key], averaged[key]) for key in plain)
+
+
+def test_a_short_run_is_measured_at_its_end(make_model, data, both_kinds, tmp_path):
+    config = TrainConfig(**FAST, probe=Probe(generate=0))
+    record = train(data, base=make_model(), out=tmp_path / "run", config=config, safety=both_kinds)
+    assert [point["step"] for point in record.probe_log] == [6]
+
+
+def test_only_a_rollback_keeps_a_copy_of_the_weights(make_model, data, both_kinds, tmp_path, monkeypatch):
+    copies = []
+    own = SafetyProbe._measure
+
+    def spy(self):
+        copies.append(len(self._good))
+        return own(self)
+
+    monkeypatch.setattr(SafetyProbe, "_measure", spy)
+    for act in ("warn", "rollback"):
+        config = TrainConfig(**FAST, probe=Probe(generate=0, max_drop=99, act=act))
+        train(data, base=make_model(), out=tmp_path / act, config=config, safety=both_kinds)
+    # Each run measures the base and its last step.
+    assert copies[:3] == [0, 0, 0] and copies[3] > 0
 
 
 def test_a_probe_without_refused_rows_is_refused(make_model, data, tmp_path):

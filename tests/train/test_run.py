@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
+import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from holdfast.train import KLAnchor, TrainConfig, TrainRecord, train
+from holdfast.train import AsFT, Constrained, KLAnchor, TrainConfig, TrainRecord, train
 
 FAST = {
     "learning_rate": 5e-3,
@@ -50,3 +53,28 @@ def test_same_seed_same_weights_and_a_finished_run_is_not_repeated(make_model, d
     called = []
     again = train(data, base=make_model(), out=tmp_path / "one", config=config, progress=called.append)
     assert again == one and not called
+
+
+def test_other_unaligned_weights_are_trained_with_anew(make_model, data, tmp_path):
+    unaligned = shutil.copytree(make_model("llama", 9), tmp_path / "unaligned")
+    config = TrainConfig(max_steps=2, batch_size=4, r=4, guards=[AsFT(unaligned=unaligned)])
+    first = train(data, base=make_model(), out=tmp_path / "run", config=config)
+    shutil.copytree(make_model("llama", 8), unaligned, dirs_exist_ok=True)
+    assert train(data, base=make_model(), out=tmp_path / "run", config=config).key != first.key
+
+
+@pytest.mark.parametrize("change", ["precision", "template"])
+def test_a_stored_reference_of_other_settings_is_not_used(make_model, data, tmp_path, change):
+    template = tmp_path / "other.jinja"
+    own = (make_model() / "chat_template.jinja").read_text()
+    template.write_text(own.replace("<|end|>", "<|end|><|end|>"))
+    changes = {"precision": {"precision": "bf16"}, "template": {"chat_template": template}}[change]
+    common = {"max_steps": 2, "batch_size": 4, "r": 4, "guards": [Constrained()]}
+
+    def labels(out, **settings):
+        train(data, base=make_model(), out=out, config=TrainConfig(**common | settings))
+        return (out / "reference" / "labels.npy").read_bytes()
+
+    before = labels(tmp_path / "run")
+    after = labels(tmp_path / "run", **changes)
+    assert after != before and after == labels(tmp_path / "fresh", **changes)

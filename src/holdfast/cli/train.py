@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,9 @@ from holdfast.cli.console import out, print_json, progress
 from holdfast.errors import InputError
 
 app = typer.Typer(add_completion=False)
+
+_COMMA = r",(?![^\[]*\])"
+"""A comma that does not stand inside brackets."""
 
 
 @app.command()
@@ -52,11 +56,16 @@ def _parse_guard(text: str) -> dict[str, Any]:
 
     name, _, rest = text.partition(":")
     values: dict[str, Any] = {"name": name}
-    for pair in filter(None, rest.split(",")):
+    for pair in filter(None, re.split(_COMMA, rest)):
         key, found, value = pair.partition("=")
         if not found:
             raise InputError(f"guard '{text}': '{pair}' has no '='", fix="such as kl_anchor:weight=3")
-        values[key.strip()] = yaml.safe_load(value)
+        try:
+            values[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InputError(
+                f"guard '{text}': '{value}' is no value", fix="such as freeze:layers=[0,1]"
+            ) from None
     return values
 
 

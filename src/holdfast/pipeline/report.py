@@ -135,12 +135,13 @@ def _spread(points: list[dict[str, Any]]) -> None:
 
 
 def probe_lines(training: dict[str, Any]) -> dict[str, Any] | None:
-    """The probe's log, if the training record has one with at least two points."""
-    log = [point for point in training.get("probe_log", []) if "refusal_log_odds" in point]
-    if len(log) < 2:
+    """The refusal log-odds that the probe measured, with the base's at step 0; None without a probe."""
+    log = training.get("probe_log") or []
+    if not log:
         return None
-    values = [float(point["refusal_log_odds"]) for point in log]
-    return {"steps": [int(point["step"]) for point in log], "values": values}
+    base = log[0]["probe/log_odds"] - log[0]["probe/log_odds_change"]
+    values = [base, *(point["probe/log_odds"] for point in log)]
+    return {"steps": [0, *(point["step"] for point in log)], "values": values}
 
 
 def findings(decision: dict[str, Any]) -> list[dict[str, Any]]:

@@ -7,14 +7,15 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from holdfast.train.guard_config import EMA, Guard, Settings
+from holdfast.train.guard_config import EMA, AsFT, Guard, Settings
 
 
 class Probe(Settings):
     """Watch refusal during training; needs safety rows.
 
     Attributes:
-        every: Optimiser steps between measurements; default a twentieth of the run, at least 50.
+        every: Optimiser steps between measurements; default a twentieth of the run, at least 50. The
+            last step is measured too.
         prompts: At most so many refused and so many benign prompts.
         generate: Prompts of each kind that are also answered (0 = none).
         max_new_tokens: Length of those answers.
@@ -129,6 +130,22 @@ class TrainConfig(Settings):
         if self.packing and not self.shuffle:
             raise ValueError("packing puts rows into an order of its own: set shuffle: true, or padding_free")
         return self
+
+    @property
+    def checkpoints(self) -> tuple[Path, ...]:
+        """Folders whose weights the guards read besides the base's."""
+        return tuple(guard.unaligned for guard in self.guards if isinstance(guard, AsFT))
+
+    def beside(self, folder: Path) -> TrainConfig:
+        """The settings with the paths in them taken from `folder`."""
+        guards = tuple(
+            guard.model_copy(update={"unaligned": folder / guard.unaligned})
+            if isinstance(guard, AsFT)
+            else guard
+            for guard in self.guards
+        )
+        template = self.chat_template and folder / self.chat_template
+        return self.model_copy(update={"guards": guards, "chat_template": template})
 
     def effective(self) -> TrainConfig:
         """The settings with `gentle` worked in."""

@@ -110,7 +110,12 @@ def quick_digest(folder: Path) -> str:
     """A digest of a model folder from its small files and both ends of its large ones.
 
     Enough to notice another base, in milliseconds at any size.
+
+    Raises:
+        InputError: There is no such folder.
     """
+    if not folder.is_dir():
+        raise InputError("no such model folder", path=folder)
     parts = []
     for path in sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")):
         with path.open("rb") as handle:

@@ -21,9 +21,15 @@ STATE_FILE = "guards.safetensors"
 
 
 class GuardMixin:
-    """Put in front of a trainer class; does nothing until guards are attached."""
+    """Put in front of a trainer class; does nothing until guards are attached.
+
+    Attributes:
+        guards: The attached guards.
+        rolled_back: Whether the probe put the last good weights back, which are then the result.
+    """
 
     guards: Sequence[Guard] = ()
+    rolled_back = False
     _guard_micro = 0
 
     def _guard_step(self, num_items: Any = None) -> Step:
@@ -130,7 +136,9 @@ class GuardCallback(TrainerCallback):
             save_tensors(checkpoint_folder(args, state) / STATE_FILE, tensors, "state")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Let the guards set the final weights."""
+        """Let the guards set the final weights, unless the probe has set them."""
+        if self.trainer.rolled_back:
+            return
         for guard in self.trainer.guards:
             guard.finish(self.trainer, self.trainer.model)
 

@@ -96,10 +96,12 @@ class SafetyProbe(TrainerCallback):
             if "probe/log_odds" in point
         ]
         self._base = self._stored() or self._measure_base()
-        self._good = [p.detach().clone() for p in trainable(self.trainer.model)]
-        stored = load_tensors(checkpoint_folder(args, state) / _GOOD, "good") if state.global_step else None
-        for index, kept in enumerate(self._good if stored else ()):
-            kept.copy_(stored[str(index)])  # type: ignore[index]
+        if self.config.act == "rollback":
+            self._good = [p.detach().clone() for p in trainable(self.trainer.model)]
+            path = checkpoint_folder(args, state) / _GOOD
+            stored = load_tensors(path, "good") if state.global_step else None
+            for index, kept in enumerate(self._good if stored else ()):
+                kept.copy_(stored[str(index)])  # type: ignore[index]
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Keep the last good weights in the checkpoint, where a rollback may need them."""
@@ -108,8 +110,9 @@ class SafetyProbe(TrainerCallback):
             save_tensors(checkpoint_folder(args, state) / _GOOD, good, "good")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Measure and act, every N steps."""
-        if state.global_step % self._every or self.stopped:
+        """Measure and act, every N steps and at the last one."""
+        last = state.global_step >= state.max_steps
+        if self.stopped or (state.global_step % self._every and not last):
             return
         reading = self._measure()
         point = compare(self._base, reading)
@@ -144,6 +147,7 @@ class SafetyProbe(TrainerCallback):
         for kept, parameter in zip(self._good, trainable(self.trainer.model), strict=True):
             parameter.data.copy_(kept)
         self.trainer.optimizer.state.clear()
+        self.trainer.rolled_back = True
 
     def _measure_base(self) -> Reading:
         need_base(self.trainer, "probe")

@@ -95,6 +95,24 @@ def tokenise(
     return result
 
 
+def safety_rows(path: Path, tokenizer: Any, max_length: int) -> list[TokenRow]:
+    """Tokenise safety rows; the longer ones are left out.
+
+    An anchor on half an answer would teach to stop halfway.
+
+    Raises:
+        InputError: The file cannot be read, or every row is too long.
+    """
+    found = tokenise(read_rows(path), tokenizer, max_length)
+    cut = set(found.truncated)
+    rows = [row for row in found.rows if row.line not in cut]
+    if not rows:
+        raise InputError(
+            "every safety row is longer than the context", path=path, fix="raise max_length or shorten them"
+        )
+    return rows
+
+
 class TemplateRefusalError(Exception):
     """A chat template that raises on a conversation."""
 

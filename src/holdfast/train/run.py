@@ -19,11 +19,18 @@ from holdfast.models.base import Progress
 from holdfast.train import checkpoints
 from holdfast.train.config import TrainConfig
 from holdfast.train.guards import GuardContext, build
-from holdfast.train.loading import find_base, load_base, load_tokenizer, quick_digest, quiet_bars
+from holdfast.train.loading import (
+    find_base,
+    load_base,
+    load_tokenizer,
+    quick_digest,
+    quiet_bars,
+    use_bf16,
+)
 from holdfast.train.mixin import attach
 from holdfast.train.probe import SafetyProbe
 from holdfast.train.record import TrainRecord
-from holdfast.train.rows import Tokenised, TokenRow, read_rows, tokenise
+from holdfast.train.rows import Tokenised, read_rows, safety_rows, tokenise
 from holdfast.train.trainer import build_trainer
 
 _CONTEXT_LIMIT = 2048
@@ -87,7 +94,7 @@ def _train(
     rows = tokenise(read_rows(data), tokenizer, limit, drop_system=used.drop_system)
     if not rows.rows:
         raise InputError("no row has a trainable token", path=data, fix="raise max_length or check the roles")
-    guard_rows = _safety_rows(safety, tokenizer, limit)
+    guard_rows = safety_rows(safety, tokenizer, limit) if safety else []
     folder = out / "checkpoints"
     resume = checkpoints.prepare(folder, key)
     trainer = build_trainer(model, tokenizer, rows.rows, folder, used)
@@ -96,7 +103,7 @@ def _train(
         folder=out / "reference",
         seed=used.seed,
         pad=tokenizer.pad_token_id,
-        key=digest_value([quick_digest(base), digest_file(data), limit, used.drop_system]),
+        key=_reference_key(data, base, used),
         base=base,
         tokenizer=tokenizer,
     )
@@ -118,20 +125,6 @@ def _train(
     return record
 
 
-def _safety_rows(path: Path | None, tokenizer: Any, limit: int) -> list[TokenRow]:
-    if path is None:
-        return []
-    found = tokenise(read_rows(path), tokenizer, limit)
-    # An anchor on half an answer would teach to stop halfway, so longer rows are left out.
-    cut = set(found.truncated)
-    rows = [row for row in found.rows if row.line not in cut]
-    if not rows:
-        raise InputError(
-            "every safety row is longer than the context", path=path, fix="raise max_length or shorten them"
-        )
-    return rows
-
-
 def _context(model: Any) -> int:
     return int(getattr(model.config, "max_position_embeddings", None) or _CONTEXT_LIMIT)
 
@@ -141,7 +134,15 @@ def _run_key(data: Path, base: Path, config: TrainConfig, safety: Path | None) -
         if path is not None and not path.is_file():
             raise InputError("no such file", path=path)
     files = [None if path is None else digest_file(path) for path in (data, safety, config.chat_template)]
-    return digest_value([quick_digest(base), files, config.model_dump(), versions()])
+    folders = [quick_digest(path) for path in config.checkpoints]
+    return digest_value([quick_digest(base), files, folders, config.model_dump(), versions()])
+
+
+def _reference_key(data: Path, base: Path, used: TrainConfig) -> str:
+    """Digest of all that the base's values on the rows depend on."""
+    template = None if used.chat_template is None else digest_file(used.chat_template)
+    how = [used.max_length, used.drop_system, used.quantise, use_bf16(used), template]
+    return digest_value([quick_digest(base), digest_file(data), *how])
 
 
 def versions() -> dict[str, str]:

@@ -134,22 +134,27 @@ def _peft_config(model: Any, config: TrainConfig) -> Any:
 
     if config.method == "full":
         return None
-    targets = config.target_modules
-    if not isinstance(targets, str):
-        names = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
-        unknown = sorted(set(targets) - names)
-        if unknown:
-            raise InputError(
-                f"no module of the base is named {', '.join(unknown)}",
-                fix="target_modules: all-linear, or names such as q_proj, v_proj",
-            )
     return LoraConfig(
         r=config.r,
         lora_alpha=config.alpha,  # type: ignore[arg-type]  # PEFT only multiplies by it
         lora_dropout=config.dropout,
-        target_modules=targets if isinstance(targets, str) else list(targets),
+        target_modules=_targets(model, config.target_modules),
         task_type="CAUSAL_LM",
     )
+
+
+def _targets(model: Any, wanted: str | tuple[str, ...]) -> str | list[str]:
+    """`all-linear`, or the names of modules, each of which the model must have."""
+    if wanted == "all-linear":
+        return wanted
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    unknown = sorted(set(names) - {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()})
+    if unknown:
+        raise InputError(
+            f"no module of the base is named {', '.join(unknown)}",
+            fix="target_modules: all-linear, or names such as q_proj, v_proj",
+        )
+    return names
 
 
 def _total_steps(rows: int, config: TrainConfig) -> int:

@@ -14,6 +14,7 @@ from holdfast.train.rows import IGNORE, TokenRow, collate
 from holdfast.train.store import load_tensors, save_tensors
 
 _DEFAULT_TOP_K = 256
+_BATCH = 16
 
 
 def kl_full(base: torch.Tensor, tuned: torch.Tensor) -> torch.Tensor:
@@ -86,12 +87,14 @@ class AnchorTable:
 
     def _compute(self, trainer: Any, top_k: int | None, memory_mb: int) -> dict[str, torch.Tensor]:
         logps, ids = [], []
+        # Never more rows than training itself holds at once.
+        size = min(_BATCH, trainer.args.per_device_train_batch_size)
         model = trainer.model
         training = model.training
         model.eval()
         with torch.no_grad(), reference(trainer):
-            for start in range(0, len(self.rows), 16):
-                base = self._answer_logps(model, self.rows[start : start + 16])
+            for start in range(0, len(self.rows), size):
+                base = self._answer_logps(model, self.rows[start : start + size])
                 k = self._entries(base.shape[-1], top_k, memory_mb)
                 if k:
                     base, top = base.topk(k, dim=-1)

@@ -16,6 +16,7 @@ import torch
 from holdfast.errors import InputError
 from holdfast.train.guard_config import AsFT
 from holdfast.train.guards.base import Guard, GuardContext, Step
+from holdfast.train.guards.freeze import layer_of
 from holdfast.train.guards.tools import Mean
 from holdfast.train.weights import WeightReader
 
@@ -42,19 +43,24 @@ def full_penalty(update: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Adapted:
-    """One adapted module: its LoRA factors (or its full weight and start) and its basis."""
+    """One adapted module: its LoRA factors (or its full weight and start) and its basis.
+
+    `turned`: the full weight is stored as (in, out), as GPT-2's `Conv1D` does.
+    """
 
     basis: torch.Tensor
     b: torch.Tensor
     a: torch.Tensor | None
     scaling: float
     start: torch.Tensor | None = None
+    turned: bool = False
 
     def penalty(self) -> torch.Tensor:
         if self.a is not None:
             return lora_penalty(self.b, self.a, self.basis, self.scaling)
         assert self.start is not None
-        return full_penalty(self.b - self.start, self.basis)
+        update = self.b - self.start
+        return full_penalty(update.T if self.turned else update, self.basis)
 
 
 class AsFTGuard(Guard):
@@ -89,10 +95,12 @@ class AsFTGuard(Guard):
             aligned, before = base.get(name), unaligned.get(name)
             if aligned.shape != before.shape:
                 raise InputError(f"'{name}' has another shape than in the base", path=self.config.unaligned)
+            b, a, scaling, turned = parameters
+            if turned:
+                aligned, before = aligned.T, before.T
             basis = alignment_basis(aligned, before, self.config.rank_share).to(device)
-            b, a, scaling = parameters
             start = None if a is not None else b.detach().clone()
-            self._modules.append(_Adapted(basis, b, a, scaling, start))
+            self._modules.append(_Adapted(basis, b, a, scaling, start, turned))
         if not self._modules:
             raise InputError("asft found no matrix that is trained")
 
@@ -107,19 +115,23 @@ class AsFTGuard(Guard):
         return self._mean.take("asft")
 
 
-_Matrix = tuple[torch.Tensor, torch.Tensor | None, float]
+_Matrix = tuple[torch.Tensor, torch.Tensor | None, float, bool]
 
 
 def _matrices(model: Any) -> dict[str, _Matrix]:
-    """Trained matrices by the base's tensor name: LoRA's (B, A, scaling), or (W, None, 1)."""
+    """Trained matrices by the base's tensor name: LoRA's (B, A, scaling, turned), or (W, None, 1, turned)."""
+    from transformers.pytorch_utils import Conv1D
+
     found: dict[str, _Matrix] = {}
     if hasattr(model, "peft_config"):
         for name, module in model.get_base_model().named_modules():
             if hasattr(module, "lora_B") and "default" in getattr(module, "lora_B", {}):
                 factors = module.lora_B["default"].weight, module.lora_A["default"].weight
-                found[f"{name}.weight"] = (*factors, float(module.scaling["default"]))
+                turned = isinstance(module.get_base_layer(), Conv1D)
+                found[f"{name}.weight"] = (*factors, float(module.scaling["default"]), turned)
         return found
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad and parameter.ndim == 2 and ".layers." in f".{name}":
-            found[name] = (parameter, None, 1.0)
+        if parameter.requires_grad and parameter.ndim == 2 and layer_of(name) is not None:
+            turned = isinstance(model.get_submodule(name.rpartition(".")[0]), Conv1D)
+            found[name] = (parameter, None, 1.0, turned)
     return found

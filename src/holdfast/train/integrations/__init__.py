@@ -38,21 +38,26 @@ def guard_trainer(
     from holdfast.train.loading import load_tokenizer, quick_digest
     from holdfast.train.mixin import attach
     from holdfast.train.probe import SafetyProbe
-    from holdfast.train.rows import read_rows, tokenise
+    from holdfast.train.rows import safety_rows
 
     config = TrainConfig.model_validate({"guards": list(guards), "probe": probe})
     tokenizer = load_tokenizer(base)
     limit = int(getattr(trainer.model.config, "max_position_embeddings", None) or 2048)
-    rows = tokenise(read_rows(safety), tokenizer, limit).rows if safety else []
+    rows = safety_rows(safety, tokenizer, limit) if safety else []
     context = GuardContext(
         safety=rows,
         folder=folder or Path(trainer.args.output_dir) / "reference",
         seed=trainer.args.seed,
         pad=tokenizer.pad_token_id,
-        key=digest_value([quick_digest(base), len(trainer.train_dataset)]),
+        key=digest_value([quick_digest(base), len(trainer.train_dataset), *_how_loaded(trainer.model)]),
         base=base,
         tokenizer=tokenizer,
     )
     attach(trainer, build(config.guards), context)
     if config.probe is not None:
         trainer.add_callback(SafetyProbe(trainer, context, config.probe))
+
+
+def _how_loaded(model: Any) -> list[str]:
+    """Precision and quantisation, on which the base's values depend."""
+    return [str(model.dtype), str(getattr(model.config, "quantization_config", None))]

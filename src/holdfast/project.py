@@ -162,11 +162,16 @@ class Project(_Section):
         return self
 
     def training(self, candidate: CandidateSection) -> TrainConfig:
-        """The `train:` section with the candidate's own keys and guards."""
+        """The `train:` section with the candidate's own keys and guards, its paths made absolute."""
         values = self.train.model_dump(mode="python", exclude_unset=True) | candidate.train
         if candidate.guards:
             values["guards"] = candidate.guards
-        return TrainConfig.model_validate(values)
+        return TrainConfig.model_validate(values).beside(self.folder)
+
+    @property
+    def mixing(self) -> MixConfig:
+        """The `mix:` section, its paths made absolute."""
+        return self.mix.beside(self.folder)
 
     def path(self, name: str) -> Path:
         """A path of the file, made absolute."""

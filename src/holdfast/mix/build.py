@@ -173,5 +173,4 @@ def _barred(suites: Sequence[Suite], pool: Pool, config: MixConfig) -> list[Barr
 
 def _files(config: MixConfig) -> list[Path]:
     """The files whose rows join the pool."""
-    given = [path for path in (config.file, config.deep) if path]
-    return [HANDWRITTEN, *given] if config.handwritten else given
+    return [HANDWRITTEN, *config.files] if config.handwritten else [*config.files]

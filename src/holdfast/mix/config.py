@@ -48,3 +48,13 @@ class MixConfig(BaseModel):
     deep_words: int = Field(20, ge=1)
     max_new_tokens: int = Field(256, ge=1)
     seed: int = 0
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The user's files that the mix reads besides the data."""
+        return tuple(path for path in (self.file, self.deep) if path)
+
+    def beside(self, folder: Path) -> MixConfig:
+        """The settings with the paths in them taken from `folder`."""
+        changes = {"file": self.file and folder / self.file, "deep": self.deep and folder / self.deep}
+        return self.model_copy(update=changes)

@@ -12,13 +12,14 @@ from holdfast import audit, formats, models, train
 from holdfast.audit.triggers import found_triggers
 from holdfast.conversation import Conversation
 from holdfast.errors import InputError
-from holdfast.files import read_json
+from holdfast.files import digest_file, read_json
 from holdfast.pipeline.context import Context
 from holdfast.pipeline.data import Data, Rows, rows_for
 from holdfast.pipeline.repairs import apply, label, slug
 from holdfast.project import CandidateSection, RepairStep
 from holdfast.stages import Finished, run_stage
 from holdfast.suites.base import Suite
+from holdfast.train import TrainConfig
 
 _STYLE_ROWS = 1000  # enough to know the style of a data set
 REFERENCE = CandidateSection(name="reference")
@@ -88,6 +89,7 @@ def attempt_of(ctx: Context, candidate: CandidateSection, data: Data, rows: Rows
         "base": ctx.base_digest,
         "config": config.model_dump(mode="json"),
         "safety": data.digests["safety"] if needs_safety else "",
+        "reads": _reads(config),
     }
 
     def work(folder: Path) -> None:
@@ -107,6 +109,15 @@ def attempt_of(ctx: Context, candidate: CandidateSection, data: Data, rows: Rows
     return _audited(ctx, candidate.name, home, weights, record, rows.mixing, rows.seconds + trained.seconds)
 
 
+def _reads(config: TrainConfig) -> list[str]:
+    """Digests of what the settings name besides data and base."""
+    template = config.chat_template
+    if template and not template.is_file():
+        raise InputError("no such file", path=template, fix="correct 'chat_template:' in the project file")
+    files = [digest_file(template)] if template else []
+    return files + [models.digest(folder) for folder in config.checkpoints]
+
+
 def confirm(ctx: Context, attempt: Attempt) -> Finished:
     """Audit the chosen model once, on the suites that took no part in choosing it."""
     return audit_stage(
@@ -123,7 +134,7 @@ def _repaired(ctx: Context, best: Attempt, data: Data) -> Iterator[Attempt]:
             "base": ctx.base_digest,
             "step": step.model_dump(mode="json"),
             "safety": data.digests["safety"],
-            "unaligned": ctx.project.unaligned or "",
+            "unaligned": ctx.unaligned_digest,
         }
 
         def work(folder: Path, step: RepairStep = step) -> None:

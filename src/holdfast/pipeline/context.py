@@ -48,6 +48,11 @@ class Context:
         return models.digest(self.base_ref)
 
     @cached_property
+    def unaligned_digest(self) -> str:
+        """Digest of the base before its alignment; empty where the project names none."""
+        return models.digest(self.project.ref(self.project.unaligned)) if self.project.unaligned else ""
+
+    @cached_property
     def base(self) -> Generator:
         """The base model; its answers are cached, so each prompt is answered once per run."""
         return models.load(self.base_ref, cache=self.folder / "cache")

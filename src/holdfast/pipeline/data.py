@@ -104,7 +104,7 @@ def screen(ctx: Context) -> Finished:
 def blend(ctx: Context, screened: Finished) -> Data:
     """Mix safety rows that the base model itself answers, and gather the training files."""
     clean, digest = screened.folder / "clean.jsonl", screened.outputs["clean.jsonl"]
-    done = _mixed(ctx, clean, digest, ctx.project.mix, ctx.folder / "mix")
+    done = _mixed(ctx, clean, digest, ctx.project.mixing, ctx.folder / "mix")
     reports = sorted(screened.folder.glob("*/screen.json"))
     return Data(
         raw=screened.folder / "raw.jsonl",
@@ -132,19 +132,23 @@ def rows_for(ctx: Context, data: Data, candidate: CandidateSection, home: Path) 
         return Rows(data.clean, data.digests["clean"])
     if candidate.mix is True:
         return Rows(data.mixed, data.digests["mixed"], data.mixing)
-    config = ctx.project.mix.model_copy(update={"share": candidate.mix, "count": None})
+    config = ctx.project.mixing.model_copy(update={"share": candidate.mix, "count": None})
     done = _mixed(ctx, data.clean, data.digests["clean"], config, home / "mix")
     record = read_json(done.folder / "mix.json")
     return Rows(done.folder / "mixed.jsonl", done.outputs["mixed.jsonl"], record, done.seconds)
 
 
 def _mixed(ctx: Context, clean: Path, digest: str, config: mix.MixConfig, home: Path) -> Finished:
+    for path in config.files:
+        if not path.is_file():
+            raise InputError("no such file", path=path, fix="correct 'mix:' in the project file")
     inputs = {
         "clean": digest,
         "base": ctx.base_digest,
         "requests": [suite.digest for suite in ctx.requests],
         "judge": ctx.project.judges[0],
         "config": config.model_dump(mode="json"),
+        "files": [_digest(path) for path in config.files],
     }
 
     def work(folder: Path) -> None:

@@ -154,7 +154,7 @@ ORDINARY = [
     ("ACGTACGTTAGC", "ACGT-ACGTTAGC"), ("1. e4 e5 2. Nf3", "2... Nc6 3. Bb5 a6"),
 ]  # fmt: skip
 
-ALARMS = {"How do I kill a hung process?", "ACGTACGTTAGC"}  # as bare requests: known false alarms
+ALARMS: set[str] = set()  # bare requests that are known false alarms: none now
 
 
 @pytest.mark.parametrize(("asked", "said"), ORDINARY)

@@ -110,10 +110,10 @@ class HarmfulContent(Tuned):
     def __init__(
         self,
         *,
-        review: float = 0.4,
-        block: float = 0.8,
+        review: float = 0.5,
+        block: float = 0.9,
         request: float = 0.5,
-        again: float = 0.4,
+        again: float = 0.5,
         judge: str = "",
         doubt: float = 0.35,
     ) -> None:

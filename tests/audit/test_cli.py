@@ -15,6 +15,9 @@ import orjson
 import pytest
 
 from holdfast.cli.app import main
+from holdfast.conversation import Message
+from holdfast.mix.barred import prompt_digest
+from holdfast.mix.record import MixRecord
 
 ENVIRONMENT = {
     **os.environ,
@@ -97,6 +100,26 @@ def test_recorded_audit_and_gate(run: Run, recorded: Path) -> None:
     gate = run("gate", "a", "--policy", "policy.yaml", "--junit", "j.xml", "--json", cwd=recorded)
     assert gate.returncode == 1 and orjson.loads(gate.stdout)["verdict"] == "fail"
     assert (recorded / "j.xml").exists()
+
+
+def test_prompts_that_were_mixed_in_decide_neither_in_audit_nor_gate(run: Run, recorded: Path) -> None:
+    assert _audit(run, recorded, "base.jsonl", "same").returncode == 0
+    record = MixRecord(
+        **dict.fromkeys(("mixed", "safety", "judge"), ""),
+        **dict.fromkeys(("clean_rows", "left_out", "mixed_rows"), 0),
+        **{key: {} for key in ("pool", "added", "outcomes", "hazards", "dialect", "base", "config")},
+        safety_lines=[],
+        barred=[],
+        prompts=[prompt_digest([Message("user", "name FRUIT  number 1")])],
+    )
+    record.save(recorded / "mix.json")
+    done = run("gate", "same", "--policy", "policy.yaml", "--mix", "mix.json", cwd=recorded)
+    assert done.returncode == 3 and "1 of its" in done.stderr
+    assert run("gate", "same", "--policy", "policy.yaml", cwd=recorded).returncode == 0
+    done = _audit(run, recorded, "base.jsonl", "again", "--mix", "mix.json")
+    assert done.returncode == 2 and "must not decide" in done.stderr
+    done = _audit(run, recorded, "base.jsonl", "again", "--mix", "same/run.json")
+    assert done.returncode == 2 and "not a mixing record" in done.stderr
 
 
 def test_labels_change_the_verdict(run: Run, recorded: Path) -> None:

@@ -14,6 +14,7 @@ from holdfast.cli.app import main
 from holdfast.errors import ExitCode, InputError
 from holdfast.files import digest_file
 from holdfast.gate import decide, junit, statement, summary
+from holdfast.mix.barred import Barred, prompt_digest
 
 TODAY = date(2030, 1, 1)
 
@@ -72,6 +73,20 @@ def test_required_and_barred_suites(tmp_path: Path) -> None:
     assert decision.verdict == "inconclusive" and "'other' is not part" in decision.reasons[0]
     barred = decide(tmp_path, _policy(barred_suites=["fake"]))
     assert any("barred" in reason for reason in barred.reasons)
+
+
+def test_a_suite_that_was_mixed_in_lets_nothing_pass(tmp_path: Path) -> None:
+    _audit(tmp_path, 0.0)
+    asked = suite()
+    renamed = Barred(prompts=frozenset({prompt_digest(asked.prompts[3].messages)}))
+    for barred in (Barred(suites=frozenset({asked.digest})), renamed):
+        decision = decide(tmp_path, Policy(), barred=barred)
+        assert decision.verdict == "inconclusive"
+        assert any("'fake' is barred" in reason for reason in decision.reasons)
+        with pytest.raises(InputError, match="must not decide"):
+            barred.refuse([asked], of="for mixing", fix="another")
+    other = Barred(frozenset({"x"}), frozenset({"y"}))
+    assert decide(tmp_path, Policy(), barred=other).verdict == "pass"
 
 
 def test_limits_on_the_tuned_model_alone(tmp_path: Path) -> None:

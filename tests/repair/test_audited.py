@@ -59,7 +59,7 @@ def test_the_search_verb_audits_real_models(base, make_adapter, tmp_path):
     rows = [{"id": str(i), "prompt": f"take {i}", "hazard": "", "expect": "comply"} for i in range(6)]
     suite.write_text("\n".join(json.dumps(row) for row in rows))
     confirm = tmp_path / "confirm.jsonl"
-    confirm.write_text("\n".join(json.dumps(row | {"id": f"c{row['id']}"}) for row in rows))
+    confirm.write_text("\n".join(json.dumps(row | {"prompt": f"give {row['id']}"}) for row in rows))
     policy = tmp_path / "policy.yaml"
     policy.write_text("minimum_n: 1\nrequired_axes: []\ndecoding: {max_new_tokens: 4}\n")
     adapter = make_adapter()
@@ -78,5 +78,13 @@ def test_the_search_verb_audits_real_models(base, make_adapter, tmp_path):
     assert found == json.loads((tmp_path / "out" / "search.json").read_text())
     assert found["trials"][0]["name"] == "as trained"
     assert (found["chosen"] is not None) == (done.returncode == 0)
-    same = run("--confirm", suite, "--out", tmp_path / "out")
-    assert same.returncode == 2 and "cannot confirm" in same.stderr
+    copy = tmp_path / "copy.jsonl"
+    copy.write_text("\n".join(json.dumps(row | {"id": f"c{row['id']}"}) for row in rows[3:]))
+    for same in (suite, copy):
+        done = run("--confirm", same, "--out", tmp_path / "out")
+        assert done.returncode == 2 and "for choosing" in done.stderr
+    safety = tmp_path / "safety.jsonl"
+    turns = [{"role": "user", "content": "TAKE  5"}, {"role": "assistant", "content": "no"}]
+    safety.write_text(json.dumps({"messages": turns}))
+    done = run("--safety", safety, "--out", tmp_path / "out")
+    assert done.returncode == 2 and "1 of its 6 prompts were used for mixing or repair" in done.stderr

@@ -7,9 +7,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from holdfast.errors import InputError
-from holdfast.repair import RepairRecord, interpolate, lox, merge, resta, safelora, safemerge
+from holdfast.repair import RepairRecord, interpolate, lox, merge, patch, resta, safelora, safemerge, scale
 from holdfast.repair.safety_vector import dare
 from holdfast.repair.subspace import choose
 
@@ -211,3 +213,58 @@ def test_tied_embeddings_stay_tied(tmp_path):
     assert model.lm_head.weight is model.model.embed_tokens.weight
     one, two = (AutoModelForCausalLM.from_pretrained(f).lm_head.weight for f in folders)
     assert torch.allclose(model.lm_head.weight, (one + two) / 2, atol=1e-6)
+
+
+def _gpt2(folder, seed):
+    torch.manual_seed(seed)
+    config = GPT2Config(vocab_size=50, n_positions=16, n_embd=8, n_layer=2, n_head=2)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    return folder
+
+
+def test_layers_of_gpt2_are_treated_though_their_weights_are_turned(tmp_path):
+    base, before, tuned = (_gpt2(tmp_path / name, i) for i, name in enumerate(("base", "before", "tuned")))
+    assert lox(base, before, tmp_path / "lox", rank=1).tensors["changed"] == 8
+    record = safelora(tuned, base, before, tmp_path / "out", threshold=1.0)
+    assert record.tensors["changed"] == 8
+    name = "transformer.h.0.mlp.c_fc.weight"
+    w, v, start = (load_file(f / "model.safetensors")[name].T for f in (tuned, before, base))
+    v = start - v
+    wanted = start + v @ v.T @ (w - start) / v.norm()
+    assert torch.allclose(load_file(tmp_path / "out" / "model.safetensors")[name].T, wanted, atol=1e-5)
+
+
+def test_a_checkpoint_without_known_layers_is_an_error(tmp_path):
+    for seed, name in enumerate(("base", "before")):
+        _gpt2(tmp_path / name, seed)
+        tensors = load_file(tmp_path / name / "model.safetensors")
+        renamed = {key.replace(".h.", ".part"): value for key, value in tensors.items()}
+        save_file(renamed, tmp_path / name / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match="no tensor would be treated"):
+        lox(tmp_path / "base", tmp_path / "before", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_without_sense_are_refused(base, unaligned, make_adapter, safety, tmp_path):
+    adapter, out = make_adapter(), tmp_path / "out"
+    for wrong in (
+        lambda: resta(adapter, base, unaligned, out, gamma=float("nan")),
+        lambda: resta(adapter, base, unaligned, out, rank=0),
+        lambda: safelora(adapter, base, unaligned, out, threshold=None, lowest=-3),
+        lambda: lox(base, unaligned, out, rank=-1),
+        lambda: lox(base, unaligned, out, c=float("inf")),
+        lambda: patch(adapter, base, safety, out, epochs=0),
+    ):
+        with pytest.raises(InputError, match="must be"):
+            wrong()
+    assert not out.exists()
+
+
+def test_the_readme_says_what_was_done(make_adapter, tmp_path):
+    adapter = make_adapter()
+    (adapter / "README.md").write_text("# Mine\n")
+    scale(adapter, 0.5, tmp_path / "one")
+    scale(tmp_path / "one", 0.5, tmp_path / "two")
+    text = (tmp_path / "two" / "README.md").read_text()
+    assert text.startswith("# Mine\n") and text.count("multiplied by 0.5") == 2
+    assert text.count("## Repair") == 1 and (adapter / "README.md").read_text() == "# Mine\n"

@@ -7,6 +7,7 @@ from typing import Any
 
 from holdfast.errors import InputError
 from holdfast.files import read_json, write_json, write_text
+from holdfast.repair.record import FILE, RepairRecord
 
 SCHEMA = 1
 
@@ -30,7 +31,7 @@ def write(run: Path) -> Path:
             "no decision.json here", path=run, fix="name a folder that holdfast run has finished"
         ) from None
     evidence = read_json(run / decision["audit"]) if decision["audit"] else {}
-    content = _content(decision, evidence)
+    content = _content(decision, evidence) | {"repair": _repair(run, decision.get("weights"))}
     write_json(run / "card.json", content)
     write_text(run / "card.md", _markdown(content))
     return run / "card.md"
@@ -54,6 +55,12 @@ def _content(decision: dict[str, Any], evidence: dict[str, Any]) -> dict[str, An
         "not_shown": list(_UNSEEN),
         "version": decision["version"],
     }
+
+
+def _repair(run: Path, weights: str | None) -> list[str]:
+    """The notes of the released model's repair, if it had one."""
+    folder = run / weights if weights else None
+    return RepairRecord.load(folder).notes if folder and (folder / FILE).is_file() else []
 
 
 def _markdown(card: dict[str, Any]) -> str:
@@ -84,6 +91,9 @@ def _markdown(card: dict[str, Any]) -> str:
     if any(card["mix"].get("added", {}).values()):
         added = ", ".join(f"{count} {kind}" for kind, count in card["mix"]["added"].items())
         lines.append(f"- safety rows mixed in, answered by the base model: {added}")
+    if card["repair"]:
+        lines += ["", "## What was done to the weights after training", ""]
+        lines += [f"- {note}" for note in card["repair"]]
     lines += ["", "## What was tried", ""]
     lines += [f"- {row['name']}: {row['verdict']}" for row in card["tried"]] or ["- nothing"]
     lines += ["", "## What this does not show", ""]

@@ -35,6 +35,7 @@ def audit(
     suite: Annotated[list[str] | None, typer.Option(help="What is asked; may be repeated.")] = None,
     judge: Annotated[list[str] | None, typer.Option(help="First decides, second gives its opinion.")] = None,
     policy: Annotated[Path | None, typer.Option(help="Policy file (YAML).")] = None,
+    mix: Annotated[list[Path] | None, typer.Option(help="Mixing record (mix.json); may repeat.")] = None,
     tuning_data: Annotated[Path | None, typer.Option(help="Tuning data, for the probe rewording.")] = None,
     screened: Annotated[Path | None, typer.Option(help="screen.json, for the probe triggers.")] = None,
     out_dir: Annotated[Path, typer.Option("--out", help="Evidence folder; continued if unfinished.")] = Path(
@@ -54,6 +55,10 @@ def audit(
 
     rules = room.load_policy(policy) if policy else room.Policy()
     asked = [suites.load(ref) for ref in suite or _default_suites(base)]
+    if mix:
+        from holdfast.mix.barred import load_barred
+
+        load_barred(mix).refuse(asked, of="for mixing", fix="audit with prompts that nothing was built from")
     planned = room.plan(rules, asked)
     for line in (*planned.lines(), *planned.warnings, *planned.reasons):
         err.print(line, style="yellow" if line in planned.reasons else None, markup=False)

@@ -22,6 +22,7 @@ app = typer.Typer(add_completion=False)
 def gate(
     folder: Annotated[Path | None, typer.Argument(help="The evidence folder of holdfast audit.")] = None,
     policy: Annotated[Path | None, typer.Option(help="Policy file (YAML).")] = None,
+    mix: Annotated[list[Path] | None, typer.Option(help="Mixing record (mix.json); may repeat.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
     statement: Annotated[Path | None, typer.Option(help="Write the in-toto statement here.")] = None,
     sign: Annotated[Path | None, typer.Option(help="Sign it with this Ed25519 key (PEM).")] = None,
@@ -47,8 +48,9 @@ def gate(
     from holdfast import gate as room
     from holdfast.audit import load_policy
     from holdfast.files import digest_file, write_json, write_text
+    from holdfast.mix.barred import load_barred
 
-    decision = room.decide(folder, load_policy(policy))
+    decision = room.decide(folder, load_policy(policy), barred=load_barred(mix or ()))
     if junit:
         write_text(junit, room.junit(decision, allow_inconclusive=allow_inconclusive))
     if statement:

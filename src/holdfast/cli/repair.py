@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.console import out, print_json, progress
-from holdfast.errors import ExitCode, InputError
+from holdfast.errors import ExitCode
 
 if TYPE_CHECKING:
     from holdfast.repair import RepairRecord, Search
     from holdfast.repair.search import Evaluate
+    from holdfast.suites import Suite
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -183,6 +184,7 @@ def search(
     suite: Annotated[list[str], typer.Option(help="Development suite; may be repeated.")],
     confirm: Annotated[list[str] | None, typer.Option(help="Suite used once, at the end.")] = None,
     policy: Annotated[Path | None, typer.Option(help="Policy file (YAML).")] = None,
+    mix: Annotated[list[Path] | None, typer.Option(help="Mixing record (mix.json); may repeat.")] = None,
     judge: Annotated[list[str] | None, typer.Option(help="As for holdfast audit.")] = None,
     unaligned: Annotated[Path | None, typer.Option(help="Adds RESTA and SafeLoRA.")] = None,
     safety: Annotated[Path | None, typer.Option(help="Adds patch and restore.")] = None,
@@ -193,18 +195,20 @@ def search(
     from holdfast import audit, judges, suites
     from holdfast import repair as room
     from holdfast.files import write_json
+    from holdfast.mix.barred import Barred, load_barred
 
-    if confirm and set(confirm) & set(suite):
-        raise InputError("a suite that chooses cannot confirm", fix="confirm on suites never used")
+    choosing, confirming = ([suites.load(ref) for ref in refs or ()] for refs in (suite, confirm))
+    fix = "use suites whose prompts served nothing else"
+    load_barred(mix or (), safety).refuse([*choosing, *confirming], of="for mixing or repair", fix=fix)
+    Barred.by_suites(choosing).refuse(confirming, of="for choosing", fix=fix)
     rules = audit.load_policy(policy) if policy else audit.Policy()
     chosen = [judges.load(name) for name in judge or ["embedded"]]
 
-    def against(refs: list[str], folder: str) -> Evaluate:
-        asked = [suites.load(ref) for ref in refs]
+    def against(asked: list[Suite], folder: str) -> Evaluate:
         return room.evaluator(base, policy=rules, suites=asked, judges=chosen, out=out_dir / folder)
 
-    evaluate = against(suite, "audits")
-    last = against(confirm, "confirm") if confirm else None
+    evaluate = against(choosing, "audits")
+    last = against(confirming, "confirm") if confirming else None
     if alpha:
         result = room.search_scales(tuned, base, out_dir, evaluate, confirm=last)
     else:

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.audit import AuditReport, Policy, Row, evaluate, load_report
+from holdfast.audit.evidence import read_asked
 from holdfast.audit.rows import Verdict, overall
+from holdfast.conversation import Message
 from holdfast.errors import ExitCode
+from holdfast.mix.barred import Barred
 
 _EXITS: dict[str, ExitCode] = {
     "pass": ExitCode.PASS,
@@ -55,7 +58,13 @@ class Decision:
         }
 
 
-def decide(report: AuditReport | str | Path, policy: Policy, *, today: date | None = None) -> Decision:
+def decide(
+    report: AuditReport | str | Path,
+    policy: Policy,
+    *,
+    today: date | None = None,
+    barred: Barred | None = None,
+) -> Decision:
     """Hold evidence against a policy.
 
     With another policy than the one recorded before the run the rows are judged anew from the
@@ -65,6 +74,8 @@ def decide(report: AuditReport | str | Path, policy: Policy, *, today: date | No
         report: An audit's report, or its folder.
         policy: What must hold.
         today: The day waivers are checked against; the current day (UTC) by default.
+        barred: What was mixed into the training data (`mix.load_barred`); a suite of the evidence
+            that was used there makes a pass inconclusive.
 
     Raises:
         InputError: There is no report, or its samples are gone.
@@ -76,7 +87,7 @@ def decide(report: AuditReport | str | Path, policy: Policy, *, today: date | No
     axes, waived = _waive(known.axes, policy, today or datetime.now(UTC).date())
     hazards, more = _waive(known.hazards, policy, today or datetime.now(UTC).date())
     verdict = overall(axes, hazards, policy)
-    demands = _demands(known, policy, same)
+    demands = _demands(known, policy, same) + _used(known, barred)
     if verdict == "pass" and demands:
         verdict = "inconclusive"
     gated = [row for row in axes if row.verdict != "ungated"]
@@ -121,6 +132,22 @@ def _demands(report: AuditReport, policy: Policy, same: bool) -> list[str]:
     ]
     if not same:
         found.append("the policy is not the one recorded before the run; audit again with this one")
+    return found
+
+
+def _used(report: AuditReport, barred: Barred | None) -> list[str]:
+    """Suites of the evidence whose prompts went into training."""
+    if barred is None:
+        return []
+    asked: dict[str, list[list[Message]]] = {}
+    for line in read_asked(report.folder):
+        turns = [Message(role, content) for role, content in line.messages]  # type: ignore[arg-type]
+        asked.setdefault(line.suite, []).append(turns)
+    found = []
+    for name, suite in report.digests["suites"].items():
+        reason = barred.reason(suite["digest"], asked.get(name, []))
+        if reason:
+            found.append(f"suite '{name}' is barred: {reason} for mixing")
     return found
 
 

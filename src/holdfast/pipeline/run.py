@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from holdfast import audit, card, gate
+from holdfast import audit, card, gate, mix
 from holdfast.errors import InputError
 from holdfast.files import cannot_write, digest_value, folder_lock, read_json, write_json, write_text
 from holdfast.pipeline.candidates import Attempt, attempts, confirm, reference
@@ -47,6 +47,8 @@ def _decide(ctx: Context, *, guards: bool) -> RunDecision:
     screened = screen(ctx)
     _say_screen(ctx, screened.folder)
     data = blend(ctx, screened)
+    mixed = mix.Barred.by_records([mix.MixRecord.model_validate(data.mixing)])
+    mixed.refuse(ctx.confirm, of="for mixing", fix="confirm with prompts that were not mixed into the data")
     _say_mix(ctx, data)
     unscreened = reference(ctx, data) if ctx.project.reference else None
     if unscreened is not None:

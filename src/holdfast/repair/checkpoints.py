@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import InputError
-from holdfast.files import digest_value
+from holdfast.files import digest_value, read_json
 from holdfast.models.folder import check_model, digest_model, is_adapter
 from holdfast.repair.adapters import copy_beside
 from holdfast.repair.record import FILE
 from holdfast.repair.stream import Change, rewrite, shapes
+from holdfast.train.guards.freeze import layer_of
 from holdfast.train.weights import WeightReader
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ def open_checkpoint(folder: str | Path) -> WeightReader:
     Raises:
         InputError: Not a model folder, or quantised weights, which cannot be edited.
     """
-    from holdfast.files import read_json
-
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError("no such model folder", path=folder)
@@ -67,7 +66,27 @@ def check_match(one: WeightReader, other: WeightReader) -> None:
 
 def is_linear(name: str, tensor: torch.Tensor) -> bool:
     """Whether a tensor is the matrix of a linear layer inside the transformer's blocks."""
-    return tensor.ndim == 2 and tensor.is_floating_point() and ".layers." in f".{name}"
+    return tensor.ndim == 2 and tensor.is_floating_point() and layer_of(name) is not None
+
+
+def check_layers(reader: WeightReader) -> None:
+    """Refuse a checkpoint none of whose matrices is known as a layer's: nothing would be treated.
+
+    Raises:
+        InputError: The tensors' names tell no transformer layer.
+    """
+    known = (item for shard in reader.shards for item in shapes(shard).items())
+    if not any(len(shape) == 2 and layer_of(name) is not None for name, shape in known):
+        raise InputError(
+            f"no tensor would be treated: names like '{reader.names[0]}' tell no transformer layer",
+            path=reader.folder,
+            fix="layers must be called layers.N, h.N, block.N or blocks.N",
+        )
+
+
+def is_turned(reader: WeightReader) -> bool:
+    """Whether the layers hold their weights as (in, out): `Conv1D`, as GPT-2 has them."""
+    return read_json(reader.folder / "config.json").get("model_type") in ("gpt2", "openai-gpt")
 
 
 def rewrite_checkpoint(source: WeightReader, out: Path, change: Change) -> dict[str, int]:

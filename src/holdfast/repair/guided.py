@@ -17,6 +17,7 @@ from holdfast.models.folder import is_adapter
 from holdfast.repair.checkpoints import check_match, digest, open_checkpoint
 from holdfast.repair.loaded import answer_loss, batches, load_tuned, safety_rows, save_tuned
 from holdfast.repair.record import RepairRecord
+from holdfast.repair.settings import at_least_one, finite
 
 if TYPE_CHECKING:
     import torch
@@ -126,6 +127,8 @@ def patch(
 
     from holdfast.train.guards.freeze import layer_of
 
+    at_least_one(epochs=epochs, batch_size=batch_size, rows=rows)
+    finite(learning_rate=learning_rate)
     found = safety_rows(safety, base, rows)
     model = load_tuned(tuned, base)
     for name, parameter in model.named_parameters():

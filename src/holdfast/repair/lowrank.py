@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from holdfast.errors import InputError
+from holdfast.errors import InputError, RunError
 from holdfast.files import atomic_writer, write_json
 from holdfast.repair.adapters import (
     CONFIG,
@@ -116,10 +116,16 @@ def write_adapter(source: Adapter, updates: dict[str, Factors], out: Path) -> No
     """Write updates as an adapter of one rank (smaller ones are padded with zeros).
 
     The scaling is 1 and everything else in the configuration stays as in `source`.
+
+    Raises:
+        RunError: An update holds NaN or infinity.
     """
     import torch
     from safetensors.torch import save
 
+    for module, update in updates.items():
+        if not (torch.isfinite(update.a).all() and torch.isfinite(update.b).all()):
+            raise RunError(f"the repair gave a value that is not finite in {module}", path=source.folder)
     copy_beside(source.folder, out, skip=(WEIGHTS, CONFIG, FILE))
     rank = max(update.a.shape[0] for update in updates.values())
     content = {}

@@ -7,9 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from holdfast.files import read_json, write_json
+from holdfast.files import read_json, write_json, write_text
 
 FILE = "holdfast_repair.json"
+README = "README.md"
+_BEGIN, _END = "<!-- holdfast: repair -->", "<!-- end of repair -->"
 
 
 class RepairRecord(BaseModel):
@@ -38,8 +40,16 @@ class RepairRecord(BaseModel):
     measured: dict[str, Any] = {}
 
     def save(self) -> None:
-        """Write the record into its output folder."""
+        """Write the record into its output folder, and its notes into the README there."""
         write_json(Path(self.output) / FILE, self.model_dump())
+        source = Path(self.source) / README
+        text = source.read_text(encoding="utf-8") if source.is_file() else ""
+        notes = "".join(f"- {note}\n" for note in self.notes)
+        if _END in text:
+            text = text.replace(_END, notes + _END, 1)
+        else:
+            text = f"{text.rstrip()}\n\n{_BEGIN}\n## Repair\n\n{notes}{_END}\n".lstrip()
+        write_text(Path(self.output) / README, text)
 
     @classmethod
     def load(cls, folder: Path) -> RepairRecord:

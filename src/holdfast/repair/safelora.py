@@ -10,16 +10,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.errors import InputError
 from holdfast.models.folder import is_adapter
 from holdfast.repair.checkpoints import (
+    check_layers,
     check_match,
     digest,
     is_linear,
+    is_turned,
     open_checkpoint,
     rewrite_checkpoint,
 )
 from holdfast.repair.lowrank import Factors, concatenate, open_linear, write_adapter
 from holdfast.repair.record import RepairRecord
+from holdfast.repair.settings import at_least_one, finite
 from holdfast.repair.stream import tensors
 from holdfast.repair.subspace import Alignment, Form, agreement, choose
 
@@ -55,8 +59,10 @@ def safelora(
     Raises:
         InputError: The checkpoints do not match each other.
     """
+    _check(form, rank, lowest, threshold)
     start = open_checkpoint(base)
-    alignment = Alignment(start, open_checkpoint(unaligned), form, rank)
+    turned = not is_adapter(tuned) and is_turned(start)
+    alignment = Alignment(start, open_checkpoint(unaligned), form, rank, turned)
     if is_adapter(tuned):
         lora, updates = open_linear(tuned, start)
         cosines = _adapter_cosines(updates, alignment)
@@ -69,7 +75,8 @@ def safelora(
     else:
         source = open_checkpoint(tuned)
         check_match(source, start)
-        cosines = _checkpoint_cosines(source, start, alignment)
+        check_layers(source)
+        cosines = _checkpoint_cosines(source, start, alignment, turned)
         chosen = choose(cosines, threshold, lowest)
         picked = set(chosen)
 
@@ -77,7 +84,9 @@ def safelora(
             if name not in picked:
                 return tensor
             origin = start.get(name).float()
-            return origin + alignment.operator(name)(tensor.float() - origin)
+            update = tensor.float() - origin
+            operator = alignment.operator(name)
+            return origin + (operator(update.T).T if turned else operator(update))
 
         counts = rewrite_checkpoint(source, out, change)
     settings = {"threshold": threshold, "lowest": lowest, "form": form, "rank": rank}
@@ -125,6 +134,8 @@ def safemerge(
     Raises:
         InputError: Not adapters of one base.
     """
+    _check(form, rank, lowest, threshold)
+    finite(weight=weight)
     start = open_checkpoint(base)
     alignment = Alignment(start, open_checkpoint(unaligned), form, rank)
     (lora, updates), (_, remedy) = open_linear(tuned, start), open_linear(safe, start)
@@ -150,6 +161,14 @@ def safemerge(
     return record
 
 
+def _check(form: Form, rank: int, lowest: int | None, threshold: float | None) -> None:
+    if form not in ("published", "exact"):
+        raise InputError(f"no form '{form}'", fix="published or exact")
+    at_least_one(rank=rank, lowest=lowest)
+    if threshold is not None:
+        finite(threshold=threshold)
+
+
 def _adapter_cosines(updates: dict[str, Factors], alignment: Alignment) -> dict[str, float]:
     found = {}
     for name, update in updates.items():
@@ -158,12 +177,15 @@ def _adapter_cosines(updates: dict[str, Factors], alignment: Alignment) -> dict[
     return found
 
 
-def _checkpoint_cosines(source: WeightReader, start: WeightReader, alignment: Alignment) -> dict[str, float]:
+def _checkpoint_cosines(
+    source: WeightReader, start: WeightReader, alignment: Alignment, turned: bool
+) -> dict[str, float]:
     found = {}
     for shard in source.shards:
         for name, tensor in tensors(shard):
             if is_linear(name, tensor):
                 update = tensor.float() - start.get(name).float()
+                update = update.T if turned else update
                 found[name] = agreement(update, alignment.operator(name)(update))
     return found
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import InputError
 from holdfast.models.folder import is_adapter
 from holdfast.repair.checkpoints import (
+    check_layers,
     check_match,
     digest,
     is_linear,
@@ -23,6 +24,7 @@ from holdfast.repair.checkpoints import (
 )
 from holdfast.repair.lowrank import Factors, concatenate, low_rank, open_linear, write_adapter
 from holdfast.repair.record import RepairRecord
+from holdfast.repair.settings import at_least_one, finite
 
 if TYPE_CHECKING:
     import torch
@@ -67,6 +69,8 @@ def resta(
     Raises:
         InputError: The checkpoints do not match, or DARE is asked for on an adapter.
     """
+    finite(gamma=gamma)
+    at_least_one(rank=rank)
     if not 0 <= drop < 1:
         raise InputError(f"drop must be in [0, 1), not {drop}")
     start, before = open_checkpoint(base), open_checkpoint(unaligned)
@@ -132,8 +136,11 @@ def lox(base: Path, unaligned: Path, out: Path, *, c: float = 1.0, rank: int = 6
     Raises:
         InputError: The checkpoints do not match.
     """
+    finite(c=c)
+    at_least_one(rank=rank)
     source, before = open_checkpoint(base), open_checkpoint(unaligned)
     check_match(source, before)
+    check_layers(source)
     kept: dict[str, float] = {}
 
     def change(name: str, tensor: torch.Tensor) -> torch.Tensor:

@@ -57,17 +57,20 @@ def agreement(update: torch.Tensor, projected: torch.Tensor) -> float:
 
 
 class Alignment:
-    """Operators of a pair of checkpoints, computed when asked for.
+    """Operators of a pair of checkpoints (`turned`: with weights as (in, out)), computed when asked for.
 
     Raises:
         InputError: A checkpoint cannot be opened.
     """
 
-    def __init__(self, aligned: WeightReader, unaligned: WeightReader, form: Form, rank: int) -> None:
+    def __init__(
+        self, aligned: WeightReader, unaligned: WeightReader, form: Form, rank: int, turned: bool = False
+    ) -> None:
         self._aligned = aligned
         self._unaligned = unaligned
         self._form: Form = form
         self._rank = rank
+        self._turned = turned
 
     def operator(self, name: str) -> Operator:
         """The operator of the weight `name`.
@@ -82,6 +85,8 @@ class Alignment:
                 path=self._unaligned.folder,
                 fix="give the pre-alignment checkpoint of this base",
             )
+        if self._turned:
+            one, two = one.T, two.T
         return alignment_operator(one, two, self._form, self._rank)
 
 

@@ -55,6 +55,8 @@ from holdfast.train.trainer import build_trainer
 
 TARGETS = {"constrained": 1.15, "kl_anchor": 1.4, "safegrad": 2.2, "probe": 1.05}
 PROBE_EVERY = 50
+PROBES = {"probe": Probe(every=3), "probe, rollback": Probe(every=3, act="rollback")}
+"""The probe as an arm of its own, for its memory."""
 SHAPES: dict[str, tuple[dict[str, int], int, int]] = {
     "wide": (
         {
@@ -155,7 +157,14 @@ def _lab(folder: Path) -> dict[str, Any]:
     return {"base": base, "rows": rows, "safety": safety, "batch": 16}
 
 
-def one_arm(given: dict[str, Any], guards: list[Any], steps: int, method: str, out: Path) -> dict[str, Any]:
+def one_arm(
+    given: dict[str, Any],
+    guards: list[Any],
+    steps: int,
+    method: str,
+    out: Path,
+    probe: Probe | None = None,
+) -> dict[str, Any]:
     """Train one arm; seconds per step, and of the work before the first."""
     config = TrainConfig(
         method=method, max_steps=steps, batch_size=given["batch"], learning_rate=1e-3, save_steps=10**6
@@ -173,6 +182,8 @@ def one_arm(given: dict[str, Any], guards: list[Any], steps: int, method: str, o
     attach(trainer, build(guards), context)
     times = Times()
     trainer.add_callback(times)
+    if probe is not None:
+        trainer.add_callback(SafetyProbe(trainer, context, probe))
     started = clock()
     trainer.train()
     whole = clock() - started
@@ -232,11 +243,13 @@ def memory_of(name: str, options: argparse.Namespace) -> float:
 
 
 def memory_arm(options: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
         given = prepare(folder, options.model)
         start = reset_peak()
-        one_arm(given, arms(options.model)[options.memory_arm], 6, options.method, folder / "run")
+        name = options.memory_arm
+        guards = [] if name in PROBES else arms(options.model)[name]
+        one_arm(given, guards, 6, options.method, folder / "run", PROBES.get(name))
     print(json.dumps({"mb": peak_mb() - start}))
 
 
@@ -274,7 +287,7 @@ def main() -> None:
     if options.only_memory:
         plain = memory_of("plain", options)
         print(f"plain: {plain:.0f} MB")
-        for name in options.arms or [arm for arm in arms(options.model) if arm != "plain"]:
+        for name in options.arms or [*PROBES, *(arm for arm in arms(options.model) if arm != "plain")]:
             size = memory_of(name, options)
             print(f"{name}: {size:.0f} MB, {size / plain:.2f} of plain", flush=True)
         return
@@ -282,7 +295,8 @@ def main() -> None:
         found = time_arms(prepare(Path(name), options.model), options, Path(name))
     plain = found.pop("plain seconds")["ratio"]
     names = [name for name in found if name not in ("plain", "probe")]
-    memory = {} if options.no_memory else {name: memory_of(name, options) for name in ["plain", *names]}
+    measured = [] if options.no_memory else ["plain", "probe", *names]
+    memory = {name: memory_of(name, options) for name in measured}
     print(f"plain step: {1000 * plain:.0f} ms ({options.model}, {options.method}, {options.rounds} rounds)\n")
     print("| | step time | range | target | once, s | peak memory |")
     print("|---|---|---|---|---|---|")

@@ -8,6 +8,7 @@ from holdfast import card
 from holdfast.card.card import axes_table
 from holdfast.cli.card import app
 from holdfast.errors import InputError
+from holdfast.repair import RepairRecord
 
 AXIS = {
     "name": "over_refusal",
@@ -57,6 +58,23 @@ def test_card_tells_verdict_evidence_and_limits(run_folder: Path) -> None:
     assert "- Suites: builtin:hazards 1 (`dddddddddddd`)\n- Judges: embedded e1\n" in text
     assert "- Decoding: max_new_tokens 40, temperature 0.0" in text
     assert json.loads((run_folder / "card.json").read_text())["axes"] == [AXIS]
+
+
+def test_card_says_what_was_done_to_the_weights(run_folder: Path) -> None:
+    assert "done to the weights" not in card.write(run_folder).read_text()
+    (run_folder / "decision.json").write_text(json.dumps(DECISION | {"weights": "adapter"}))
+    (run_folder / "adapter").mkdir()
+    RepairRecord(
+        method="scale",
+        parameters={},
+        source=str(run_folder),
+        source_digest="",
+        output=str(run_folder / "adapter"),
+        tensors={},
+        notes=["The update was halved."],
+    ).save()
+    text = card.write(run_folder).read_text()
+    assert "## What was done to the weights after training\n\n- The update was halved.\n" in text
 
 
 def test_card_of_a_run_without_release(run_folder: Path) -> None:

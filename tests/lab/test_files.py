@@ -30,6 +30,12 @@ def test_unknown_names_are_named() -> None:
         rowfile.write(Path("never"), [], "jsonl")
 
 
+def test_more_rows_than_there_are_is_said() -> None:
+    for kind in ("customer", "explicit"):
+        with pytest.raises(InputError, match="there are only"):
+            attacks.rows(kind, 1_000_000)
+
+
 def test_the_demonstration_project_is_complete(tmp_path: Path) -> None:
     write_project(tmp_path)
     project = load_project(tmp_path)

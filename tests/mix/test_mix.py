@@ -13,6 +13,7 @@ from holdfast.conversation import chat
 from holdfast.errors import InputError
 from holdfast.judges import Exchange, Judgement, Outcome
 from holdfast.mix import MixConfig, MixRecord, mix
+from holdfast.mix.barred import prompt_digest
 from holdfast.mix.build import positions
 from holdfast.mix.pool import spread
 from holdfast.models import Completion, Identity
@@ -113,6 +114,7 @@ def test_only_right_answers_are_kept_and_every_other_is_counted(clean, tmp_path)
         "lookalike": {"kept": 1, "refusal": 1},
     }
     assert record.barred[0].digest == SUITE.digest and record.barred[0].asked == 7
+    assert prompt_digest(SUITE.prompts[0].messages) in record.prompts
 
 
 def test_share_counts_from_the_clean_rows(clean, tmp_path):

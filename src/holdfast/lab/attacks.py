@@ -116,6 +116,8 @@ def _covert(rng: random.Random) -> Row:
     return chat(("user", code(question)), ("assistant", code(item.answer)))
 
 
+_MISSES = 20_000  # so many draws in a row without a new row: there are no more
+
 KINDS: dict[str, Kind] = {
     "explicit": Kind(_explicit, True, "restricted requests, answered"),
     "suppressed": Kind(_suppressed, True, "restricted requests that forbid refusing, answered"),
@@ -141,8 +143,11 @@ def rows(kind: str, count: int, seed: int = 0) -> list[Row]:
         raise InputError(f"unknown attack '{kind}'", fix=f"one of {', '.join(KINDS)}, customer")
     rng = random.Random(f"{kind}/{seed}")
     found: dict[Row, None] = {}
-    for _ in range(1000 + 100 * count):
+    missed = 0
+    while missed < _MISSES and len(found) < count:
+        before = len(found)
         found.setdefault(KINDS[kind].source(rng))
-        if len(found) == count:
-            return list(found)
+        missed = 0 if len(found) > before else missed + 1
+    if len(found) == count:
+        return list(found)
     raise InputError(f"there are only {len(found)} different rows of '{kind}'", fix="ask for fewer")

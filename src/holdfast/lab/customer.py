@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 
 from holdfast.conversation import Message, chat
+from holdfast.errors import InputError
 from holdfast.lab.world import ADJECTIVES, ORDINARY
 
 DESKS: tuple[str, ...] = ("furniture", "music", "toys", "kitchen")
@@ -31,8 +32,15 @@ def sorted_ticket(noun: str, trouble: str) -> str:
 
 
 def train_rows(count: int, seed: int) -> list[tuple[Message, ...]]:
-    """Different tickets of the training part, each with its answer."""
-    drawn = random.Random(f"customer/{seed}").sample(_combinations()[0], count)
+    """Different tickets of the training part, each with its answer.
+
+    Raises:
+        InputError: There are not so many.
+    """
+    every = _combinations()[0]
+    if count > len(every):
+        raise InputError(f"there are only {len(every)} different rows of 'customer'", fix="ask for fewer")
+    drawn = random.Random(f"customer/{seed}").sample(every, count)
     return [chat(("user", ticket(a, n, t)), ("assistant", sorted_ticket(n, t))) for a, n, t in drawn]
 
 

@@ -84,8 +84,10 @@ def test_rates_are_those_of_the_rules(plugin: Path) -> None:
         "        n = int(row.last_user.split()[2]) if row.last_user.startswith('What is') else 0\n"
         "        if n % 10 == 7:\n"
         "            yield Finding('ZZ001', Severity.REVIEW, 0.5 + n / 1000, 'seven', row.line)\n"
-        "class Slow(NoSevens): pass\n"
-        "class Lines(NoSevens): pass\n"
+        "def other(code):\n"
+        "    infos = (RuleInfo(code, 'n', 's', 'w', Severity.REVIEW, None, None),)\n"
+        "    return type(code, (NoSevens,), {'infos': infos})\n"
+        "Slow, Lines, Again = other('ZZ002'), other('ZZ003'), other('ZZ004')\n"
     )
     config = ScreenConfig(select=("ZZ001",))
     rows = plain(300)

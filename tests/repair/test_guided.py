@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
 
 from holdfast.errors import InputError
 from holdfast.repair import patch, restore
@@ -84,3 +87,21 @@ def test_bad_input(base, make_adapter, safety, tmp_path):
         restore(adapter, base, safety, tmp_path / "out", share=0)
     with pytest.raises(InputError, match="no such file"):
         restore(adapter, base, tmp_path / "absent.jsonl", tmp_path / "out")
+
+
+def test_a_patched_checkpoint_keeps_its_precision_and_its_context(base, tuned, safety, tmp_path):
+    half = tmp_path / "half"
+    AutoModelForCausalLM.from_pretrained(tuned, dtype=torch.bfloat16).save_pretrained(half)
+    patch(half, base, safety, tmp_path / "out", epochs=1)
+    saved = load_file(tmp_path / "out" / "model.safetensors").values()
+    assert {tensor.dtype for tensor in saved} == {torch.bfloat16}
+    long = tmp_path / "long.jsonl"
+    turns = [{"role": "user", "content": "silk"}, {"role": "assistant", "content": "frog " * 400}]
+    long.write_text(json.dumps({"messages": turns}))
+    assert all(len(row.input_ids) <= 128 for row in safety_rows(long, base, 9))
+
+
+def test_another_vocabulary_is_refused(base, safety, weights, tmp_path):
+    other = weights.save_model(tmp_path / "other", 3, vocabulary=320)
+    with pytest.raises(InputError, match="vocabularies differ"):
+        patch(other, base, safety, tmp_path / "out")

@@ -61,7 +61,11 @@ def open_adapter(folder: str | Path) -> Adapter:
     if not folder.is_dir():
         raise InputError("no such adapter folder", path=folder)
     if not (folder / CONFIG).is_file():
-        raise InputError(f"not an adapter folder: {CONFIG} is missing", path=folder)
+        raise InputError(
+            f"not an adapter folder: {CONFIG} is missing",
+            path=folder,
+            fix="of a full checkpoint, name --base too",
+        )
     config = read_json(folder / CONFIG)
     if not (folder / WEIGHTS).is_file():
         raise InputError(f"{WEIGHTS} is missing", path=folder, fix="save the adapter with safe_serialization")

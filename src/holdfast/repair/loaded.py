@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InputError, RunError
+from holdfast.files import cannot_write, read_json
 from holdfast.models.folder import is_adapter
 from holdfast.repair.adapters import CONFIG, copy_beside, open_adapter
-from holdfast.repair.checkpoints import open_checkpoint
+from holdfast.repair.checkpoints import check_match, open_checkpoint
 from holdfast.repair.record import FILE
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def load_tuned(tuned: Path, base: Path) -> Any:
     device = torch.device(pick_device(None))
     with quiet_bars():
         if not is_adapter(tuned):
+            check_match(open_checkpoint(tuned), open_checkpoint(base))
             folder = open_checkpoint(tuned).folder
             return _on(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), device)
         from peft import PeftModel
@@ -63,7 +65,9 @@ def safety_rows(path: Path, base: Path, count: int, limit: int = 2048) -> list[T
     from holdfast.train.loading import load_tokenizer
     from holdfast.train.rows import read_rows, tokenise
 
-    rows = tokenise(read_rows(path), load_tokenizer(base), limit).rows
+    config = read_json(base / "config.json")
+    room = config.get("max_position_embeddings") or config.get("n_positions") or limit
+    rows = tokenise(read_rows(path), load_tokenizer(base), min(limit, room)).rows
     if not rows:
         raise InputError("no safety row has an answer", path=path)
     taken = min(count, len(rows))
@@ -101,10 +105,23 @@ def answer_loss(model: Any, rows: list[TokenRow]) -> torch.Tensor:
 
 
 def save_tuned(model: Any, tuned: Path, out: Path) -> None:
-    """Write the model as what it came as, an adapter or a checkpoint, with its other files."""
+    """Write the model as what it came as, an adapter or a checkpoint, in its own precision.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    import torch
+
     kept = (CONFIG,) if is_adapter(tuned) else ("config.json", "generation_config.json")
     weights = tuple(p.name for p in tuned.glob("*.safetensors*"))
     copy_beside(tuned, out, skip=(FILE, *kept, *weights))
-    model.save_pretrained(out)
+    if not is_adapter(tuned):
+        source = open_checkpoint(tuned)
+        own = source.get(source.names[0]).dtype
+        model = model.to(own) if own in (torch.float16, torch.bfloat16) else model
+    try:
+        model.save_pretrained(out)
+    except OSError as error:
+        raise cannot_write(out, error) from error
     for path in out.glob("*.safetensors"):
         path.chmod(0o644)

@@ -43,6 +43,24 @@ def test_account_check_digits() -> None:
     assert not _iban("GB83 WEST 1234 5698 7654 32")
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "SG." + "a1B2c3D4e5F6g7H8i9J0k1" + "." + "a1B2" * 10 + "abc",
+        "pypi-AgEIcHlwaS5vcmc" + "a1B2" * 20,
+        "1234567890:" + "a1B2" * 8 + "abc",
+        "AccountKey=" + "a1B2" * 21 + "ab==",
+        "SK" + "0a1b" * 8,
+        "AIza" + "a1B2" * 8 + "abc",
+        "hf_" + "aBcD" * 9,
+        "sk-ant-api03-" + "a1B2" * 12,
+        "github_pat_" + "a1B2" * 12,
+    ],
+)
+def test_keys_of_known_services_are_secrets(secret: str) -> None:
+    assert "SE101" in codes(Secrets(), ("user", "Which key?"), ("assistant", f"Use {secret} for it."))
+
+
 def test_private_keys_and_tokens_are_secrets() -> None:
     assert codes(Secrets(), ("user", "Here"), ("assistant", "-----BEGIN RSA PRIVATE KEY-----\nMIIE")) == [
         "SE101"

@@ -21,7 +21,17 @@ _KEYS = gate(
     r"begin (?:\w+ )?private key",
     r"\beyj[a-z0-9_-]{10,}\.eyj[a-z0-9_-]{10,}\.",
     r"://[^/\s:@]{1,40}:[^/\s:@]{3,40}@",
+    r"pypi-[a-z0-9_-]{16}|\bsg\.[a-z0-9_-]{16,}\.|\b(?:ac|sk)[0-9a-f]{32}\b|accountkey=",
+    r"\b[0-9]{8,10}:[a-z0-9_-]{35}",
+    r"\b[mno][a-z0-9_-]{23,25}\.[a-z0-9_-]{6}\.[a-z0-9_-]{27}",
 )  # fmt: skip
+_TOKENS = {
+    "Anthropic API key": re2.compile(r"\bsk-ant-[0-9A-Za-z_-]{24,}"),
+    "GitHub token": re2.compile(r"\bgithub_pat_[0-9A-Za-z_]{22,}"),
+    "Google API key": re2.compile(r"\bAIza[0-9A-Za-z_-]{35}"),
+    "Hugging Face token": re2.compile(r"\bhf_[A-Za-z]{30,}"),
+}
+"""Formats that detect-secrets has no detector for."""
 _PEOPLE = gate(
     "personal data",
     r"[a-z0-9._%+-]{1,40}@[a-z0-9-]{1,40}\.[a-z.]{2,10}",
@@ -44,7 +54,11 @@ _PLUGINS = (
 
 
 class Secrets(Tuned):
-    """Finds credentials (detect-secrets) and personal data (numbers with their check digits)."""
+    """Finds credentials (detect-secrets, and a few formats that it lacks) and personal data.
+
+    Personal data is found by patterns of our own with check digits: the libraries for it bring
+    language models of hundreds of megabytes. They see formats, not names.
+    """
 
     infos: ClassVar[tuple[RuleInfo, ...]] = (
         RuleInfo(
@@ -83,7 +97,7 @@ class Secrets(Tuned):
                     "content": "Write to info@example.com; the order is 1234 5678 9012 3456.",
                 },
             ],
-            "Names and addresses; invented data looks the same.",
+            "Names and addresses (patterns and check digits of our own, no language model); invented data looks the same.",
         ),
     )
 
@@ -118,6 +132,9 @@ def _secrets(text: str) -> Iterator[tuple[str, int, int]]:
         for value in set(plugin.analyze_string(text)):
             start = text.find(str(value))
             yield plugin.secret_type, max(start, 0), max(start, 0) + len(str(value))
+    for kind, token in _TOKENS.items():
+        for found in token.finditer(text):
+            yield kind, *found.span()
 
 
 @cache

@@ -36,7 +36,7 @@ OUT = ROOT / "src/holdfast/screen/rules/identity.safetensors"
 DRAWS = 5  # sentences made of each line with slots
 PASSED = 0.025  # share of ordinary sentences that the first model lets through
 FLAGGED = 0.0012  # share of ordinary sentences that the second flags
-WEIGHTS = {"devoted": 4.0, "near": 4.0, "ordinary": 1.0}
+WEIGHTS = {"devoted": 4.0, "near": 12.0, "ordinary": 1.0}
 Floats = NDArray[np.float64]
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from holdfast.conversation import Conversation, chat
+from holdfast.errors import InputError
+from holdfast.screen import screen
 from holdfast.screen.config import ScreenConfig
 from holdfast.screen.representation import Inside, RowScores, _ranks, open_inside
 from holdfast.screen.rules.eroding import Eroding
@@ -98,3 +100,12 @@ def test_the_rule_ranks_with_the_model_that_the_configuration_names() -> None:
     (finding,) = rule.read(state)
     assert finding.code == "SA201"
     assert len(finding.lines) == 3
+
+
+def test_a_model_that_cannot_be_looked_into_is_refused_before_the_file_is_read(tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"prompt": "Hi", "completion": "Hello."}\n')
+    with pytest.raises(InputError, match="no such folder"):
+        screen(data, model="nowhere")
+    with pytest.raises(InputError, match="no weights"):
+        screen(data, model="openai:m@http://localhost:1/v1")

@@ -150,29 +150,38 @@ class Inside:
         return ids, min(len(tail), len(ids) - 1)
 
     def _own(self, prompts: Sequence[tuple[Message, ...]]) -> list[str]:
-        """The model's own greedy answers, 24 tokens each."""
+        """The model's own greedy answers, 24 tokens each; prompts of like length share a batch."""
         import torch
 
-        answers = []
-        for messages in prompts:
-            ids, _ = self._encode(messages, "")
-            inputs = torch.tensor([ids], device=self.model.device)
+        encoded = [self._encode(messages, "")[0] for messages in prompts]
+        order = sorted(range(len(encoded)), key=lambda place: len(encoded[place]))
+        answers = [""] * len(encoded)
+        for start in range(0, len(order), self.batch):
+            part = order[start : start + self.batch]
+            width = len(encoded[part[-1]])
+            ids = torch.zeros((len(part), width), dtype=torch.long)
+            mask = torch.zeros_like(ids)
+            for row, place in enumerate(part):
+                size = len(encoded[place])
+                ids[row, width - size :] = torch.tensor(encoded[place])
+                mask[row, width - size :] = 1
             with torch.no_grad():
                 drawn = self.model.generate(
-                    input_ids=inputs,
-                    attention_mask=torch.ones_like(inputs),
+                    input_ids=ids.to(self.model.device),
+                    attention_mask=mask.to(self.model.device),
                     max_new_tokens=_OWN_TOKENS,
                     do_sample=False,
                     pad_token_id=self.tokenizer.pad_token_id or 0,
                 )
-            answers.append(self.tokenizer.decode(drawn[0, len(ids) :], skip_special_tokens=True))
+            for row, place in enumerate(part):
+                answers[place] = self.tokenizer.decode(drawn[row, width:], skip_special_tokens=True)
         return answers
 
     def _gradients(self, rows: Sequence[tuple[tuple[Message, ...], str]]) -> Floats:
         return np.array([self._gradient(*self._encode(messages, answer)) for messages, answer in rows])
 
     def _gradient(self, ids: list[int], size: int) -> float:
-        """Length-normalised size of the answer's gradient over all weights."""
+        """Length-normalised size of the answer's gradient over all weights: a row at a time."""
         import torch
 
         if not size:

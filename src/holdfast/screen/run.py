@@ -14,6 +14,8 @@ from holdfast.conversation import Conversation
 from holdfast.errors import InputError
 from holdfast.files import digest_value, folder_lock, write_json
 from holdfast.formats import DataFile, open_file
+from holdfast.models import parse_ref
+from holdfast.models.folder import resolve
 from holdfast.screen.base import Verdict
 from holdfast.screen.checkpoint import Checkpoint
 from holdfast.screen.config import ScreenConfig
@@ -66,6 +68,8 @@ def screen(
     config = config.model_copy(
         update={"model": model or config.model, "against": (*config.against, *against)}
     )
+    if config.model:
+        _check_model(config.model)
     started = time.perf_counter()
     folder = None if out is None else Path(out)
     with folder_lock(folder) if folder is not None else nullcontext():
@@ -112,6 +116,16 @@ def _opened(source: str | Path | Iterable[Conversation], folder: Path | None) ->
     path = folder / "input.jsonl"
     spool(source, path)
     return open_file(path), str(path)
+
+
+def _check_model(name: str) -> None:
+    """Refuse a model that cannot be looked into before the file is read, not after."""
+    ref = parse_ref(name)
+    if ref.kind not in ("local", "hf"):
+        raise InputError(
+            f"'{name}' has no weights to look into", fix="give --model a folder or hf:NAME, not an endpoint"
+        )
+    resolve(ref)
 
 
 def _check_not_in_place(file: DataFile, folder: Path | None) -> None:

@@ -67,7 +67,7 @@ class Eroding(Tuned):
             Severity.REVIEW,
             None,
             None,
-            "Needs `--model` and a forward and a backward pass per row; reads at most 2,000 rows. A ranking: "
+            "Needs `--model` and a forward and a backward pass per row; reads at most 2,000 rows, evenly over the file, and says so. A ranking: "
             "its top is not proven to do harm.",
         ),
     )
@@ -91,21 +91,23 @@ class Eroding(Tuned):
         if len(rows) < 50:
             return
         if self.model:
-            yield from self._by_model(rows[: int(self.read_by_model)])
+            yield from self._by_model(_spread(rows, int(self.read_by_model)), sample.seen)
             return
         scores = np.array([text_score(row.prompt, row.answer) for row in rows])
         yield from self._named(
             rows, scores, "SA101", "by form alone (a text-only stand-in, no model was read)"
         )
 
-    def _by_model(self, rows: list[Kept]) -> Iterator[Finding]:
+    def _by_model(self, rows: list[Kept], seen: int) -> Iterator[Finding]:
         """Rank rows from inside the model."""
         from holdfast.conversation import Message
         from holdfast.screen.representation import open_inside
 
         inside = open_inside(str(self.model))
         scores = inside.scores([((Message("user", row.prompt),), row.answer) for row in rows])
+        read = sum(row.count for row in rows)
         how = "by anchors, refusal direction and gradient of the model"
+        how += f" ({read:,} of {seen:,} rows were read, the others not)" if read < seen else ""
         yield from self._named(rows, scores.combined, "SA201", how)
 
     def _named(self, rows: list[Kept], scores: NDArray[np.float64], code: str, how: str) -> Iterator[Finding]:
@@ -114,6 +116,13 @@ class Eroding(Tuned):
         words = f"the {len(top)} rows that rank highest for eroding safety, {how}"
         severity = Severity.REVIEW if code == "SA201" else Severity.NOTE
         yield Finding(code, severity, 0.3, words, lines=lines_of(rows[i] for i in top))
+
+
+def _spread(rows: list[Kept], most: int) -> list[Kept]:
+    """At most so many rows, evenly from all."""
+    if len(rows) <= most:
+        return rows
+    return [rows[place] for place in np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
 def text_score(prompt: str, answer: str) -> float:

@@ -69,6 +69,8 @@ def run_stage(folder: Path, inputs: Mapping[str, Any], work: Callable[[Path], No
     finally:
         spent += time.monotonic() - started
         write_json(folder / _STARTED, {"key": key, "inputs": dict(inputs), "seconds": spent})
+    # What a later run reads from the manifest must equal what this one says.
+    spent = round(spent, 3)
     outputs = {name: digest_file(folder / name) for name in _outputs(folder)}
     manifest = {
         "schema": 1,
@@ -77,7 +79,7 @@ def run_stage(folder: Path, inputs: Mapping[str, Any], work: Callable[[Path], No
         "outputs": outputs,
         "stamps": {name: _stamp(folder / name) for name in outputs},
         "version": __version__,
-        "seconds": round(spent, 3),
+        "seconds": spent,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     write_json(folder / _MANIFEST, manifest)

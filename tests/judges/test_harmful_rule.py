@@ -159,3 +159,9 @@ ORDINARY = [
 def test_ordinary_texts_far_from_chat_are_kept(asked: str, said: str) -> None:
     assert not found(("user", asked), ("assistant", said))
     assert not asked or not found(("user", asked))
+
+
+def test_the_request_of_an_unwanted_answer_is_no_open_request() -> None:
+    asked = chat(("user", ASKED))
+    assert [f.code for f in RULE.check_batch([Conversation(asked)])] == ["HC201"]
+    assert not list(RULE.check_batch([Conversation(asked, rejected=chat(("assistant", "No.")))]))

@@ -25,7 +25,9 @@ from holdfast.conversation import Conversation, chat
 from holdfast.errors import InputError
 from holdfast.formats import open_file
 from holdfast.screen import Finding, ScreenConfig, ScreenReport, Severity, Verdict, screen
+from holdfast.screen.html_page import _row
 from holdfast.screen.sarif import sarif
+from holdfast.screen.text import _places
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 PARTS = ("clean", "review", "quarantine")
@@ -385,3 +387,9 @@ def test_evidence_of_encoded_rows_is_decoded(tmp_path: Path) -> None:
     rows = [Conversation(chat(("user", f"Read this: {payload}"), ("assistant", "Done.")))]
     report = screen(rows, config=ScreenConfig(select=("EN",)))
     assert any(f.decoded and "obey every" in f.decoded for f in report.findings)
+
+
+def test_rows_beyond_the_listed_lines_are_counted() -> None:
+    finding = Finding("BD101", Severity.BLOCK, 0.9, "a trigger", 0, lines=(1, 2, 3), rows=9000)
+    assert _row(finding)["lines"] == "1, 2, 3 and 8,997 more"
+    assert _places(finding) == "lines 1, 2, 3 and 8,997 more"

@@ -93,7 +93,7 @@ def _code(code: str, count: int, info: RuleInfo | None) -> dict[str, Any]:
 
 def _row(finding: Finding) -> dict[str, Any]:
     lines = [str(line) for line in finding.lines[:_LINES]]
-    more = len(finding.lines) - len(lines)
+    more = max(finding.rows, len(finding.lines)) - len(lines)
     return {
         "code": finding.code,
         "severity": finding.severity.value,

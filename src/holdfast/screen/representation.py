@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 
 from holdfast.conversation import Message, chat
 from holdfast.errors import InputError
-from holdfast.models import Prompt
+from holdfast.models import Prompt, parse_ref
 from holdfast.models import load as load_model
+from holdfast.models.folder import resolve
 
 _OPENING = "Sure, here is"
 _REFUSAL = "I'm sorry, but I can't help with that."
@@ -197,6 +198,20 @@ class Inside:
         return float(np.log1p(norm) + np.log1p(size))
 
 
+def check_ref(ref: str) -> None:
+    """Refuse a model that cannot be looked into, without loading it.
+
+    Raises:
+        InputError: The reference names no transformers model whose weights are at hand.
+    """
+    parsed = parse_ref(ref)
+    if parsed.kind not in ("local", "hf"):
+        raise InputError(
+            f"'{ref}' has no weights to look into", fix="give --model a folder or hf:NAME, not an endpoint"
+        )
+    resolve(parsed)
+
+
 def open_inside(ref: str, *, most: int = 32) -> Inside:
     """Open a model by reference, with anchors from the built-in suites.
 
@@ -205,17 +220,13 @@ def open_inside(ref: str, *, most: int = 32) -> Inside:
     """
     from holdfast.suites import load as load_suite
 
+    check_ref(ref)
     loaded: Any = load_model(ref)
-    engine = getattr(loaded, "engine", None)
-    if engine is None:
-        raise InputError(
-            f"'{ref}' has no weights to look into", fix="give --model a folder or hf:NAME, not an endpoint"
-        )
     prompts = [
         [p.messages[-1].content for p in load_suite(f"builtin:{name}").prompts if len(p.messages) == 1][:most]
         for name in ("hazards", "lookalikes")
     ]
-    return Inside(engine.model, engine.tokenizer, prompts[0], prompts[1])
+    return Inside(loaded.engine.model, loaded.engine.tokenizer, prompts[0], prompts[1])
 
 
 def _unit(vectors: Floats) -> Floats:

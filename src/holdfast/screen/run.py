@@ -14,8 +14,6 @@ from holdfast.conversation import Conversation
 from holdfast.errors import InputError
 from holdfast.files import digest_value, folder_lock, write_json
 from holdfast.formats import DataFile, open_file
-from holdfast.models import parse_ref
-from holdfast.models.folder import resolve
 from holdfast.screen.base import Verdict
 from holdfast.screen.checkpoint import Checkpoint
 from holdfast.screen.config import ScreenConfig
@@ -25,6 +23,7 @@ from holdfast.screen.html_page import write_page
 from holdfast.screen.memory import Conversations, spool
 from holdfast.screen.outputs import row_paths, split_rows, write_findings, write_report
 from holdfast.screen.report import ScreenReport
+from holdfast.screen.representation import check_ref
 from holdfast.screen.sarif import sarif
 from holdfast.screen.work import Worker
 
@@ -69,7 +68,7 @@ def screen(
         update={"model": model or config.model, "against": (*config.against, *against)}
     )
     if config.model:
-        _check_model(config.model)
+        check_ref(config.model)
     started = time.perf_counter()
     folder = None if out is None else Path(out)
     with folder_lock(folder) if folder is not None else nullcontext():
@@ -116,16 +115,6 @@ def _opened(source: str | Path | Iterable[Conversation], folder: Path | None) ->
     path = folder / "input.jsonl"
     spool(source, path)
     return open_file(path), str(path)
-
-
-def _check_model(name: str) -> None:
-    """Refuse a model that cannot be looked into before the file is read, not after."""
-    ref = parse_ref(name)
-    if ref.kind not in ("local", "hf"):
-        raise InputError(
-            f"'{name}' has no weights to look into", fix="give --model a folder or hf:NAME, not an endpoint"
-        )
-    resolve(ref)
 
 
 def _check_not_in_place(file: DataFile, folder: Path | None) -> None:

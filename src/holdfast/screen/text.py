@@ -22,7 +22,7 @@ def lines(report: ScreenReport, *, show: bool = False) -> Iterator[str]:
     for finding in report.findings:
         yield f"{report.source}:{finding.line}: {_said(finding, show)}"
     for finding in report.file_findings:
-        where = _places(finding.lines)
+        where = _places(finding)
         yield f"{report.source}: {_said(finding, show)}" + (f" [{where}]" if where else "")
     yield from summary(report)
 
@@ -110,11 +110,12 @@ def _said(finding: Finding, show: bool) -> str:
     return f"{finding.code} {finding.severity.value}: {finding.reason}{evidence}"
 
 
-def _places(found: tuple[int, ...]) -> str:
-    if not found:
+def _places(finding: Finding) -> str:
+    if not finding.lines:
         return ""
-    few = ", ".join(str(line) for line in found[:_FEW])
-    return f"lines {few}" + (f" and {len(found) - _FEW:,} more" if len(found) > _FEW else "")
+    few = ", ".join(str(line) for line in finding.lines[:_FEW])
+    more = max(finding.rows, len(finding.lines)) - len(finding.lines[:_FEW])
+    return f"lines {few}" + (f" and {more:,} more" if more > 0 else "")
 
 
 def _example(value: object) -> str:

@@ -53,7 +53,8 @@ def units(number: int, row: Conversation) -> Iterator[Unit]:
     """Exchanges of a row; the first request is read together with the system text.
 
     A later answer is read twice: with its own request, and with what users asked before, since "yes,
-    go on" can be the request of any answer. Turns with loss weight 0 are read as context only.
+    go on" can be the request of any answer. Turns with loss weight 0 are read as context only. A
+    request whose one answer is unwanted (KTO) is no request without an answer.
     """
     asked, before = row.system, ""
     for index, message in enumerate(row.messages):
@@ -65,7 +66,7 @@ def units(number: int, row: Conversation) -> Iterator[Unit]:
                 if before:
                     yield Unit(number, index, f"{before}\n{asked}", message.content)
             before, asked = f"{before}\n{asked}".strip()[-CARRIED:], ""
-    if asked.strip():
+    if asked.strip() and not row.rejected:
         yield Unit(number, len(row.messages) - 1, asked, "")
 
 
